@@ -1,0 +1,125 @@
+import { PrismaPg } from "@prisma/adapter-pg";
+import pg from "pg";
+import { OperatorError } from "../operator-error.ts";
+import type { Database, Listener, ListenerOptions, OnQuery } from "./database.ts";
+import { createPrismaClient } from "./prisma-client.ts";
+
+/** Time to reach the server, in milliseconds. Longer than a packet lost twice, shorter than patience. */
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/**
+ * How long a writer waits for a lock, in milliseconds. The log has one lock for all writers; whoever sits on
+ * it (an open psql transaction) must not make every login hang, so ours give up and say so.
+ */
+const LOCK_TIMEOUT_MS = 2_000;
+
+/** Opens a pool on a PostgreSQL server. Throws {@link OperatorError} if it cannot be used. */
+export async function openPostgres(
+  url: string,
+  options: { readonly onError: (error: Error) => void; readonly onQuery?: OnQuery | undefined },
+): Promise<Database> {
+  const connection = {
+    connectionString: url,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+  } satisfies pg.ClientConfig;
+  const description = describe(url);
+  await probe(connection, description);
+
+  // Without listeners one killed backend, which ends every connection of the server, would end Node too.
+  const adapterFactory = new WholeScriptPrismaPg(
+    { ...connection, application_name: "live-logout", lock_timeout: LOCK_TIMEOUT_MS },
+    { onPoolError: options.onError, onConnectionError: options.onError },
+  );
+  const prisma = createPrismaClient(adapterFactory, options.onQuery);
+
+  return {
+    prisma,
+    description,
+    adapterFactory,
+    openListener: (listener) => openListener(connection, listener),
+    async exclusively(name, work) {
+      const client = new pg.Client({ ...connection, application_name: `live-logout ${name}` });
+      client.on("error", options.onError);
+      await client.connect();
+      try {
+        await client.query("SELECT pg_advisory_lock(hashtextextended($1, 0))", [`live_logout.${name}`]);
+        return await work();
+      } finally {
+        await client.end();
+      }
+    },
+    close: () => prisma.$disconnect(),
+  };
+}
+
+/**
+ * Prisma's adapter cuts a migration at every semicolon, also within a function's body, and sends the pieces
+ * over any connections of the pool. Sent whole, a migration works, and is applied entirely or not at all.
+ */
+class WholeScriptPrismaPg extends PrismaPg {
+  override async connect(): ReturnType<PrismaPg["connect"]> {
+    const adapter = await super.connect();
+    adapter.executeScript = async (script) => {
+      await adapter.underlyingDriver().query(script);
+    };
+    return adapter;
+  }
+}
+
+async function openListener(connection: pg.ClientConfig, options: ListenerOptions): Promise<Listener> {
+  const client = new pg.Client({
+    ...connection,
+    application_name: "live-logout tail",
+    // On the client's side, because a server that has stopped answering does not time anything out.
+    query_timeout: options.queryTimeoutMs,
+  });
+  let closed = false;
+  const lose = (error: Error) => {
+    if (closed) return;
+    closed = true;
+    options.onLost(error);
+  };
+  client.on("error", lose);
+  client.on("end", () => lose(new Error("the database ended the connection")));
+  client.on("notification", options.onNotification);
+  await client.connect();
+  await client.query(`LISTEN ${pg.escapeIdentifier(options.channel)}`);
+  return {
+    async query(text, values) {
+      const result = await client.query(text, [...values]);
+      return result.rows;
+    },
+    async close() {
+      closed = true;
+      await client.end();
+    },
+  };
+}
+
+/** Fails early, with words for the operator, instead of at the first query. */
+async function probe(connection: pg.ClientConfig, description: string): Promise<void> {
+  const client = new pg.Client(connection);
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ server_version_num: string }>("SHOW server_version_num");
+    if (Number(rows[0]?.server_version_num) < 130_000) {
+      throw new OperatorError(`${description} is too old: version 13 or newer is needed.`);
+    }
+  } catch (error) {
+    if (error instanceof OperatorError) throw error;
+    const reason = error instanceof Error ? error.message || String(Reflect.get(error, "code")) : String(error);
+    throw new OperatorError(
+      `Cannot use ${description}: ${reason}. Check DATABASE_URL, and that the server runs; ` +
+        "without DATABASE_URL an embedded database is used.",
+    );
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+function describe(url: string): string {
+  const { hostname, port, pathname } = new URL(url);
+  return `PostgreSQL at ${hostname}:${port || 5432}${pathname}`;
+}
