@@ -1,0 +1,177 @@
+import type { Database, Listener } from "../database/database.ts";
+import type { Clock } from "./clock.ts";
+import { LOG_CHANNEL, LOG_PAGE_SIZE, readLog, readLogHead, type SessionEvent } from "./log.ts";
+
+/** A notification is only a hint: the log is read this often without one, so a lost one costs at most this. */
+const READ_INTERVAL_MS = 1_000;
+
+/** Between attempts to reconnect: doubling up to the cap, with full jitter so that nodes do not come at once. */
+const RECONNECT_BASE_MS = 100;
+const RECONNECT_CAP_MS = 2_000;
+
+export interface TailOptions {
+  readonly database: Pick<Database, "openListener">;
+  readonly clock: Clock;
+  /** Called for each event once, in commit order. Must not throw. */
+  readonly onEvent: (event: SessionEvent) => void;
+  /** Called after each successful read, with the database's time. */
+  readonly onRead: (databaseNow: Date) => void;
+  readonly onError: (error: unknown) => void;
+  /** How long a read may take before its connection counts as lost. */
+  readonly queryTimeoutMs: number;
+}
+
+/** Reading the log as it grows, for the life of the node. */
+export interface Tail {
+  /** Milliseconds since the start of the last successful read; infinite before the first. */
+  readonly stalenessMs: () => number;
+  /**
+   * Resolves once everything that was committed before this call has been applied here.
+   * Rejects with {@link TailBehindError} if that takes longer than `timeoutMs`.
+   */
+  readonly catchUp: (timeoutMs: number) => Promise<void>;
+  readonly stop: () => Promise<void>;
+}
+
+export class TailBehindError extends Error {
+  override readonly name = "TailBehindError";
+  constructor() {
+    super("this node could not confirm in time that it has read the log");
+  }
+}
+
+/** Starts tailing from the log's present head. Resolves after the first successful read. */
+export async function startTail(options: TailOptions): Promise<Tail> {
+  const { clock } = options;
+  const stopping = new AbortController();
+  let cursor: string | undefined;
+  let lastReadStartedAt = Number.NEGATIVE_INFINITY;
+  let waiting: PromiseWithResolvers<void>[] = [];
+  let woken = false;
+  let wake = () => {
+    woken = true;
+  };
+
+  /** Waits for a notification, a `catchUp`, a lost connection, the stop, or the interval. */
+  async function pause(): Promise<void> {
+    if (!woken && !stopping.signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, READ_INTERVAL_MS);
+      wake = resolve;
+      await promise;
+      clearTimeout(timer);
+      wake = () => {
+        woken = true;
+      };
+    }
+    woken = false;
+  }
+
+  async function readToEnd(listener: Listener): Promise<void> {
+    cursor ??= await readLogHead(listener);
+    for (;;) {
+      const startedAt = clock.monotonicMs();
+      // Whoever asks from here on may mean something that this read does not see.
+      const served = waiting;
+      waiting = [];
+      let page: Awaited<ReturnType<typeof readLog>>;
+      try {
+        page = await readLog(listener, cursor);
+      } catch (error) {
+        waiting.push(...served);
+        throw error;
+      }
+      for (const event of page.events) {
+        options.onEvent(event);
+        cursor = event.id;
+      }
+      options.onRead(page.databaseNow);
+      if (page.events.length < LOG_PAGE_SIZE) {
+        lastReadStartedAt = startedAt;
+        for (const waiter of served) waiter.resolve();
+        return;
+      }
+      waiting.push(...served);
+    }
+  }
+
+  async function tailOneConnection(onReading: () => void): Promise<void> {
+    let lost: Error | undefined;
+    const listener = await options.database.openListener({
+      channel: LOG_CHANNEL,
+      queryTimeoutMs: options.queryTimeoutMs,
+      onNotification: () => wake(),
+      onLost: (error) => {
+        lost = error;
+        wake();
+      },
+    });
+    try {
+      while (!stopping.signal.aborted) {
+        await readToEnd(listener);
+        onReading();
+        await pause();
+        if (lost) throw lost;
+      }
+    } finally {
+      await listener.close().catch(options.onError);
+    }
+  }
+
+  const first = Promise.withResolvers<void>();
+  const finished = (async () => {
+    for (let failures = 0; !stopping.signal.aborted; failures++) {
+      try {
+        await tailOneConnection(() => {
+          failures = 0;
+          first.resolve();
+        });
+      } catch (error) {
+        first.reject(error);
+        options.onError(error);
+        const capMs = Math.min(RECONNECT_CAP_MS, RECONNECT_BASE_MS * 2 ** failures);
+        await sleep(Math.random() * capMs, stopping.signal);
+      }
+    }
+    for (const waiter of waiting) waiter.reject(new TailBehindError());
+  })();
+  try {
+    await first.promise;
+  } catch (error) {
+    stopping.abort();
+    await finished;
+    throw error;
+  }
+
+  return {
+    stalenessMs: () => clock.monotonicMs() - lastReadStartedAt,
+    async catchUp(timeoutMs) {
+      const waiter = Promise.withResolvers<void>();
+      const timer = setTimeout(() => waiter.reject(new TailBehindError()), timeoutMs);
+      waiting.push(waiter);
+      wake();
+      try {
+        await waiter.promise;
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    async stop() {
+      stopping.abort();
+      wake();
+      await finished;
+    },
+  };
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}
