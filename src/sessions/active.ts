@@ -1,0 +1,13 @@
+import type { Prisma } from "../database/generated/client.ts";
+import type { ValidityRules } from "../revocation/validity.ts";
+
+/** The same as `judge`, for the database to select by: sessions that are valid at `now`. */
+export function activeSessions(now: number, rules: ValidityRules): Prisma.SessionWhereInput {
+  const where: Prisma.SessionWhereInput = {
+    revokedAt: null,
+    expiresAt: { gt: new Date(now) },
+    user: { status: "ACTIVE" },
+  };
+  if (Number.isFinite(rules.idleTimeoutMs)) where.lastSeenAt = { gt: new Date(now - rules.idleTimeoutMs) };
+  return where;
+}
