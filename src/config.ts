@@ -1,0 +1,148 @@
+import { compile } from "proxy-addr";
+import { z } from "zod";
+import { OperatorError } from "./operator-error.ts";
+import type { PasswordCost } from "./users/password.ts";
+import { emailSchema, passwordSchema } from "./users/validation.ts";
+
+const SECOND_MS = 1_000;
+const UNITS_MS = { s: SECOND_MS, m: 60 * SECOND_MS, h: 3_600 * SECOND_MS, d: 86_400 * SECOND_MS } as const;
+/** RFC 6265bis lets no cookie live longer than 400 days, so no session needs to. */
+const LONGEST_SESSION_MS = 400 * UNITS_MS.d;
+
+/** The settings of a node, checked. Durations are in milliseconds. */
+export interface Config {
+  readonly port: number;
+  readonly host: string;
+  /** The origin that people reach the service by, as in `https://login.example.com`; undefined: the Host header. */
+  readonly publicUrl: URL | undefined;
+  readonly allowedOrigins: ReadonlySet<string>;
+  /** Whether an address belongs to a proxy of ours, whose X-Forwarded-* headers are believed. */
+  readonly trustProxy: (address: string, hop: number) => boolean;
+  readonly cookieSameSite: "Strict" | "Lax";
+  /** Undefined: PGlite in `dataDir`. */
+  readonly databaseUrl: string | undefined;
+  readonly dataDir: string;
+  readonly adminEmail: string;
+  readonly adminPassword: string | undefined;
+  readonly passwordCost: PasswordCost;
+  readonly sessionTtlMs: number;
+  /** Infinite: no idle timeout. */
+  readonly idleTimeoutMs: number;
+  readonly revocationBoundMs: number;
+  readonly logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
+}
+
+function wholeNumber(least: number, most: number) {
+  return z
+    .string()
+    .regex(/^\d{1,10}$/, `must be a whole number from ${least} to ${most}`)
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, `must be a whole number from ${least} to ${most}`);
+}
+
+function duration(leastMs: number, most: string, mostMs: number) {
+  const hint = `must be a duration like 30s, 15m, 12h or 30d, from ${leastMs / SECOND_MS}s to ${most}`;
+  return z
+    .string()
+    .regex(/^\d{1,9}[smhd]$/, hint)
+    .transform((text) => Number(text.slice(0, -1)) * UNITS_MS[text.slice(-1) as keyof typeof UNITS_MS])
+    .refine((ms) => ms >= leastMs && ms <= mostMs, hint);
+}
+
+const originSchema = z.string().refine(isOrigin, {
+  error: "must be origins like https://app.example.com, separated by commas ('*' would let any page act for its visitors)",
+});
+
+function isOrigin(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text;
+}
+
+const settingsSchema = z
+  .object({
+    PORT: wholeNumber(0, 65_535).default(4_000),
+    HOST: z.string().min(1, "must be an address to listen on, like 127.0.0.1 or 0.0.0.0").default("127.0.0.1"),
+    PUBLIC_URL: z
+      .string()
+      .refine((text) => isOrigin(text.replace(/\/$/, "")), "must be an origin like https://login.example.com")
+      .transform((text) => new URL(text))
+      .optional(),
+    ALLOWED_ORIGINS: z
+      .string()
+      .transform((text) => text.split(",").map((origin) => origin.trim()))
+      .pipe(z.array(originSchema))
+      .transform((origins) => new Set(origins))
+      .default(new Set<string>()),
+    TRUST_PROXY: z
+      .string()
+      .transform((text, context) => {
+        try {
+          return compile(text.split(",").map((address) => address.trim()));
+        } catch {
+          context.addIssue("must be addresses or networks of your proxies, like loopback or 10.0.0.0/8");
+          return z.NEVER;
+        }
+      })
+      .optional(),
+    COOKIE_SAMESITE: z.enum(["Strict", "Lax"], "must be Strict or Lax").default("Strict"),
+    DATABASE_URL: z
+      .string()
+      .refine((text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ""), {
+        error: "must be a URL like postgresql://user:password@host:5432/database",
+      })
+      .optional(),
+    DATA_DIR: z.string().min(1, "must be a folder").default("./data"),
+    ADMIN_EMAIL: emailSchema.default("admin@localhost"),
+    ADMIN_PASSWORD: passwordSchema.optional(),
+    ARGON2_MEMORY_KIB: wholeNumber(19_456, 1_048_576).default(19_456),
+    ARGON2_PASSES: wholeNumber(2, 100).default(2),
+    ARGON2_LANES: wholeNumber(1, 16).default(1),
+    SESSION_TTL: duration(10 * SECOND_MS, "400d", LONGEST_SESSION_MS).default(30 * UNITS_MS.d),
+    SESSION_IDLE_TIMEOUT: duration(10 * SECOND_MS, "400d", LONGEST_SESSION_MS).default(14 * UNITS_MS.d),
+    REVOCATION_BOUND_MS: wholeNumber(2_000, 600_000).default(10_000),
+    LOG_LEVEL: z
+      .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
+        error: "must be fatal, error, warn, info, debug, trace or silent",
+      })
+      .default("info"),
+    NODE_ENV: z.string().optional(),
+  })
+  .refine((settings) => settings.NODE_ENV !== "production" || settings.PUBLIC_URL?.protocol !== "http:", {
+    path: ["PUBLIC_URL"],
+    error: "must begin with https:// in production: over http anybody on the way can take the sessions",
+  });
+
+/**
+ * Reads the settings from the environment. An empty variable counts as absent. Throws {@link OperatorError}
+ * that names every bad setting; the values are not repeated, they may be secrets.
+ */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value));
+  const result = settingsSchema.safeParse(given);
+  if (!result.success) {
+    const lines = result.error.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`);
+    throw new OperatorError(`Bad settings:\n${[...new Set(lines)].map((line) => `  ${line}`).join("\n")}`);
+  }
+  const settings = result.data;
+  return {
+    port: settings.PORT,
+    host: settings.HOST,
+    publicUrl: settings.PUBLIC_URL,
+    allowedOrigins: settings.ALLOWED_ORIGINS,
+    trustProxy: settings.TRUST_PROXY ?? (() => false),
+    cookieSameSite: settings.COOKIE_SAMESITE,
+    databaseUrl: settings.DATABASE_URL,
+    dataDir: settings.DATA_DIR,
+    adminEmail: settings.ADMIN_EMAIL,
+    adminPassword: settings.ADMIN_PASSWORD,
+    passwordCost: {
+      memoryKib: settings.ARGON2_MEMORY_KIB,
+      passes: settings.ARGON2_PASSES,
+      lanes: settings.ARGON2_LANES,
+    },
+    sessionTtlMs: settings.SESSION_TTL,
+    idleTimeoutMs: settings.SESSION_IDLE_TIMEOUT,
+    revocationBoundMs: settings.REVOCATION_BOUND_MS,
+    logLevel: settings.LOG_LEVEL,
+  };
+}

@@ -1,0 +1,88 @@
+import type { PrismaClient } from "../database/generated/client.ts";
+import type { Directory } from "../revocation/directory.ts";
+import type { Lease } from "../revocation/lease.ts";
+import type { SessionEnd } from "../revocation/session-end.ts";
+import type { Snapshot } from "../revocation/snapshot.ts";
+import type { ValidityRules } from "../revocation/validity.ts";
+import type { Origin } from "../sessions/login.ts";
+import type { Revoker } from "../sessions/revoke.ts";
+import type { PasswordHasher } from "../users/password.ts";
+import { type Capability, can } from "../users/roles.ts";
+import { forbidden, unauthenticated } from "./errors.ts";
+
+/** What resolvers may use, the same for every operation. */
+export interface Rooms {
+  readonly prisma: PrismaClient;
+  readonly passwords: PasswordHasher;
+  readonly directory: Directory;
+  /** The database's time in milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Resolves once this node has applied what was committed so far; rejects with `TailBehindError`. */
+  readonly catchUp: () => Promise<void>;
+  readonly rules: ValidityRules;
+  readonly sessionTtlMs: number;
+}
+
+/** Whom a request speaks for. */
+export type Credentials =
+  | { readonly kind: "anonymous" }
+  | { readonly kind: "ended"; readonly end: SessionEnd }
+  | { readonly kind: "live"; readonly lease: Lease };
+
+/** The cookie of the browser that made the request. Absent over WebSocket, which cannot set one. */
+export interface CookieJar {
+  /** Whether the request's session came by cookie. */
+  readonly isPresented: boolean;
+  /** `maxAgeSeconds` undefined: until the browser is closed. */
+  readonly set: (token: string, maxAgeSeconds: number | undefined) => void;
+  readonly clear: () => void;
+}
+
+/** One operation. */
+export interface Context extends Rooms {
+  readonly credentials: Credentials;
+  readonly cookies: CookieJar | undefined;
+  readonly isBrowser: boolean;
+  readonly origin: Origin;
+  /**
+   * Set by what is about its own session's end, so that it is still answered: the mutation that ends it, and
+   * `sessionRevoked`. Of every other operation nothing is sent once its lease has ended.
+   */
+  outlivesLease: boolean;
+}
+
+/** The viewer's session and user. Throws `UNAUTHENTICATED`, with the reason if the session ended. */
+export function requireViewer(context: Context): Snapshot {
+  return requireLease(context).current;
+}
+
+/** Asked anew for each field: an earlier field of the same operation may have ended the session. */
+export function requireLease({ credentials }: Context): Lease {
+  switch (credentials.kind) {
+    case "anonymous":
+      throw unauthenticated();
+    case "ended":
+      throw unauthenticated(credentials.end);
+    case "live":
+      if (credentials.lease.ended) throw unauthenticated(credentials.lease.ended);
+      return credentials.lease;
+  }
+}
+
+/** Like {@link requireViewer}, for what only some roles may do. Throws `FORBIDDEN` too. */
+export function requireCapability(context: Context, capability: Capability): Snapshot {
+  const viewer = requireViewer(context);
+  if (!can(viewer.user.role, capability)) throw forbidden();
+  return viewer;
+}
+
+/** The viewer as one who ends sessions. */
+export function revokerOf(context: Context): Revoker {
+  const { session, user } = requireViewer(context);
+  return {
+    userId: user.id,
+    sessionId: session.id,
+    mayEndAnySessions: can(user.role, "endAnySessions"),
+    ipAddress: context.origin.ipAddress,
+  };
+}

@@ -1,0 +1,72 @@
+import { GraphQLError, type GraphQLErrorExtensions } from "graphql";
+import type { Logger } from "pino";
+import { isUnavailable } from "../database/errors.ts";
+import { messageFor } from "../revocation/reasons.ts";
+import type { SessionEnd } from "../revocation/session-end.ts";
+import { TailBehindError } from "../revocation/tail.ts";
+import type { ValidationIssue } from "../users/validation.ts";
+
+/** Nobody is logged in; with `end`, the session that was presented ended, and that is why. */
+export function unauthenticated(end?: SessionEnd): GraphQLError {
+  if (!end) return failure("Log in first.", { code: "UNAUTHENTICATED" });
+  return failure(messageFor(end.reason), {
+    code: "UNAUTHENTICATED",
+    reason: end.reason,
+    revokedAt: end.revokedAt.toISOString(),
+  });
+}
+
+export function forbidden(): GraphQLError {
+  return failure("Your role does not allow this.", { code: "FORBIDDEN" });
+}
+
+/** An argument of a field that has no union to answer with a `ValidationError`. */
+export function badRequest(issues: readonly ValidationIssue[]): GraphQLError {
+  const message = issues.map((issue) => `${issue.path}: ${issue.message}`).join(" ");
+  return failure(message, { code: "BAD_REQUEST", issues });
+}
+
+/** The node cannot say whether the session is still valid, or whether a change took effect. */
+export function serviceUnavailable(): GraphQLError {
+  return failure("The service cannot answer now. Try again in a moment; what you did may have taken effect.", {
+    code: "SERVICE_UNAVAILABLE",
+    http: { status: 503, headers: { "retry-after": "2" } },
+  });
+}
+
+export function isServiceUnavailable(error: GraphQLError): boolean {
+  return error.extensions["code"] === "SERVICE_UNAVAILABLE";
+}
+
+function failure(message: string, extensions: GraphQLErrorExtensions): GraphQLError {
+  return new GraphQLError(message, { extensions });
+}
+
+/**
+ * What the client sees of an error: those made for it as they are, a failing database as `SERVICE_UNAVAILABLE`,
+ * and of anything else nothing, while the log gets all.
+ */
+export function createErrorMask(log: Logger): (error: unknown) => GraphQLError {
+  return (error) => {
+    const located = error instanceof GraphQLError ? error : undefined;
+    const cause = located ? rootCause(located) : error;
+    if (cause instanceof GraphQLError) return located ?? cause;
+    const shown =
+      cause instanceof TailBehindError || isUnavailable(cause)
+        ? serviceUnavailable()
+        : failure("Unexpected error.", { code: "INTERNAL_SERVER_ERROR" });
+    log.error({ err: cause, path: located?.path }, "an operation failed");
+    return new GraphQLError(shown.message, {
+      extensions: shown.extensions,
+      ...(located?.nodes ? { nodes: located.nodes } : {}),
+      ...(located?.path ? { path: located.path } : {}),
+    });
+  };
+}
+
+/** Executors wrap what a resolver threw into an error that knows the path, sometimes more than once. */
+function rootCause(error: GraphQLError): unknown {
+  const { originalError } = error;
+  if (!originalError) return error;
+  return originalError instanceof GraphQLError ? rootCause(originalError) : originalError;
+}

@@ -1,0 +1,136 @@
+import type { ExecutionResult } from "graphql";
+import { isAsyncIterable, type Plugin } from "graphql-yoga";
+import type { Lease } from "../revocation/lease.ts";
+import type { SessionEnd } from "../revocation/session-end.ts";
+import type { Context } from "./context.ts";
+import { isServiceUnavailable, unauthenticated } from "./errors.ts";
+
+/**
+ * How long a subscription about its own session's end may take to finish after that end, in milliseconds. It
+ * only has to pass on what is already known.
+ */
+const FAREWELL_MS = 250;
+
+/**
+ * Binds every operation, on whatever transport, to the lease of its session: when the session ends, a query or
+ * mutation that still runs is answered with `UNAUTHENTICATED` and the reason, its own result is never sent, and
+ * a subscription completes. Exempt is what is about that very end (`Context.outlivesLease`).
+ */
+export function bindToLease(): Plugin<Context> {
+  return {
+    onExecute({ executeFn, setExecuteFn, context }) {
+      const lease = leaseOf(context);
+      setExecuteFn(async (args) => {
+        const executed = Promise.resolve(executeFn(args));
+        const result = lease ? await unlessEnded(executed, lease, context) : await executed;
+        return isAsyncIterable(result) ? result : withoutDataIfUnavailable(result);
+      });
+    },
+    onSubscribe({ subscribeFn, setSubscribeFn, args }) {
+      const context: Context = args.contextValue;
+      const lease = leaseOf(context);
+      if (!lease) return;
+      setSubscribeFn(async (subscribeArgs) => {
+        const result = await subscribeFn(subscribeArgs);
+        return isAsyncIterable(result) ? untilEnded(result, lease, context) : result;
+      });
+    },
+  };
+}
+
+function leaseOf({ credentials }: Context): Lease | undefined {
+  return credentials.kind === "live" ? credentials.lease : undefined;
+}
+
+async function unlessEnded<T>(
+  executed: Promise<T>,
+  lease: Lease,
+  context: Context,
+): Promise<T | ExecutionResult> {
+  const end = Promise.withResolvers<SessionEnd>();
+  const onEnd = () => {
+    if (!context.outlivesLease && lease.ended) end.resolve(lease.ended);
+  };
+  lease.signal.addEventListener("abort", onEnd, { once: true });
+  try {
+    onEnd();
+    const first = await Promise.race([
+      executed.then((result) => ({ result })),
+      end.promise.then((sessionEnd) => ({ sessionEnd })),
+    ]);
+    if ("sessionEnd" in first) {
+      // What it comes to is not for anybody to see, nor is its failure for the process to die of.
+      executed.catch(() => {});
+      return refusal(first.sessionEnd);
+    }
+    if (context.outlivesLease) return first.result;
+    // Asked at the moment of answering: the process may have been paused since the operation began (P3).
+    if (await context.directory.confirm(lease)) return first.result;
+    return refusal(lease.ended);
+  } finally {
+    lease.signal.removeEventListener("abort", onEnd);
+  }
+}
+
+function refusal(end: SessionEnd | undefined): ExecutionResult {
+  return { errors: [unauthenticated(end)] };
+}
+
+/** An answer with `data` would have to be 200; this one is to be 503, and repeated. */
+function withoutDataIfUnavailable(result: ExecutionResult): ExecutionResult {
+  const unavailable = result.errors?.find(isServiceUnavailable);
+  return unavailable ? { errors: [unavailable] } : result;
+}
+
+/** The same results, until the lease ends. */
+function untilEnded<T>(
+  results: AsyncIterable<T>,
+  lease: Lease,
+  context: Context,
+): AsyncGenerator<T, undefined, undefined> {
+  const source = results[Symbol.asyncIterator]();
+  const end = Promise.withResolvers<IteratorResult<T, undefined>>();
+  const done: IteratorResult<T, undefined> = { value: undefined, done: true };
+  let farewell: NodeJS.Timeout | undefined;
+  let isOver = false;
+
+  async function finish(): Promise<IteratorResult<T, undefined>> {
+    if (!isOver) {
+      isOver = true;
+      clearTimeout(farewell);
+      lease.signal.removeEventListener("abort", onEnd);
+      end.resolve(done);
+      await source.return?.();
+    }
+    return done;
+  }
+  function onEnd(): void {
+    if (context.outlivesLease) farewell = setTimeout(finish, FAREWELL_MS);
+    else void finish();
+  }
+  if (lease.ended) onEnd();
+  else lease.signal.addEventListener("abort", onEnd, { once: true });
+
+  return {
+    async next() {
+      if (isOver) return done;
+      const result = await Promise.race([source.next(), end.promise]);
+      if (result.done) return finish();
+      // Asked at the moment of sending: the session may have ended, or memory become stale, since (P3).
+      if (!context.outlivesLease && !(await context.directory.confirm(lease))) return finish();
+      return { value: result.value, done: false };
+    },
+    return: finish,
+    async throw(error) {
+      await finish();
+      throw error;
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    async [Symbol.asyncDispose]() {
+      await finish();
+    },
+  };
+}
+

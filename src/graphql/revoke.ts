@@ -1,0 +1,103 @@
+import { logOut, revokeAllSessions, revokeSession } from "../sessions/revoke.ts";
+import { builder } from "./builder.ts";
+import { type Context, revokerOf } from "./context.ts";
+import { NotFound, NotFoundError } from "./results.ts";
+import { SessionObject } from "./session.ts";
+
+class RevokeSessionSuccess {
+  readonly session: typeof SessionObject.$inferType;
+  constructor(session: typeof SessionObject.$inferType) {
+    this.session = session;
+  }
+}
+
+class RevokeAllSessionsSuccess {
+  readonly revokedCount: number;
+  constructor(revokedCount: number) {
+    this.revokedCount = revokedCount;
+  }
+}
+
+const RevokeSessionSuccessObject = builder.objectType(RevokeSessionSuccess, {
+  name: "RevokeSessionSuccess",
+  description: "The session is revoked: on the node that answers now, on the others within milliseconds.",
+  isTypeOf: (value) => value instanceof RevokeSessionSuccess,
+  fields: (t) => ({
+    session: t.field({
+      type: SessionObject,
+      description: "The session, revoked. If it was revoked before, with the reason of that time.",
+      resolve: (success) => success.session,
+    }),
+  }),
+});
+
+const RevokeSessionResult = builder.unionType("RevokeSessionResult", {
+  description: "The session, revoked, or why not.",
+  types: [RevokeSessionSuccessObject, NotFound],
+});
+
+const RevokeAllSessionsSuccessObject = builder.objectType(RevokeAllSessionsSuccess, {
+  name: "RevokeAllSessionsSuccess",
+  description: "The sessions are revoked: on the node that answers now, on the others within milliseconds.",
+  isTypeOf: (value) => value instanceof RevokeAllSessionsSuccess,
+  fields: (t) => ({
+    revokedCount: t.exposeInt("revokedCount", { description: "How many were live until now." }),
+  }),
+});
+
+const RevokeAllSessionsResult = builder.unionType("RevokeAllSessionsResult", {
+  description: "How many sessions were revoked, or why none.",
+  types: [RevokeAllSessionsSuccessObject, NotFound],
+});
+
+builder.mutationFields((t) => ({
+  logout: t.field({
+    type: RevokeSessionResult,
+    description: "Ends the session that makes this request, with the reason LOGOUT.",
+    resolve: async (_root, _args, context) => {
+      const revoker = revokerOf(context);
+      context.outlivesLease = true;
+      const session = await logOut(context, revoker);
+      clearOwnCookie(context);
+      return new RevokeSessionSuccess(session);
+    },
+  }),
+  revokeSession: t.field({
+    type: RevokeSessionResult,
+    description: "Ends a session: one's own with REVOKED_BY_USER, anybody's for SUPPORT and ADMIN with REVOKED_BY_ADMIN.",
+    args: { id: t.arg.id({ required: true, description: "The session's id." }) },
+    resolve: async (_root, args, context) => {
+      const revoker = revokerOf(context);
+      const isCurrent = args.id.toLowerCase() === revoker.sessionId;
+      if (isCurrent) context.outlivesLease = true;
+      const session = await revokeSession(context, revoker, args.id);
+      if (!session) return new NotFoundError("session");
+      if (isCurrent) clearOwnCookie(context);
+      return new RevokeSessionSuccess(session);
+    },
+  }),
+  revokeAllSessions: t.field({
+    type: RevokeAllSessionsResult,
+    description: "Ends all sessions of a user: one's own, or anybody's for SUPPORT and ADMIN.",
+    args: {
+      userId: t.arg.id({ description: "Whose; one's own if nothing is said." }),
+      exceptCurrent: t.arg.boolean({ description: "Whether the session that makes this request lives on." }),
+    },
+    resolve: async (_root, args, context) => {
+      const revoker = revokerOf(context);
+      const userId = (args.userId ?? revoker.userId).toLowerCase();
+      const endsCurrent = userId === revoker.userId && !args.exceptCurrent;
+      if (endsCurrent) context.outlivesLease = true;
+      const exceptSessionId = args.exceptCurrent ? revoker.sessionId : undefined;
+      const revokedCount = await revokeAllSessions(context, revoker, { userId, exceptSessionId });
+      if (revokedCount === undefined) return new NotFoundError("user");
+      if (endsCurrent) clearOwnCookie(context);
+      return new RevokeAllSessionsSuccess(revokedCount);
+    },
+  }),
+}));
+
+function clearOwnCookie(context: Context): void {
+  if (context.cookies?.isPresented) context.cookies.clear();
+}
+

@@ -1,0 +1,115 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { GraphQLError, parse } from "graphql";
+import { createYoga, type Plugin, type YogaServerInstance } from "graphql-yoga";
+import type { Logger } from "pino";
+import type { Config } from "../config.ts";
+import { clientAddress, isFromBrowser } from "../http/request-origin.ts";
+import { expiredSessionCookie, sessionCookie } from "../http/session-cookie.ts";
+import type { Context, CookieJar, Credentials, Rooms } from "./context.ts";
+import { presentedToken, resolveCredentials } from "./credentials.ts";
+import { createErrorMask } from "./errors.ts";
+import { bindToLease } from "./lease-binding.ts";
+import { createSchema } from "./schema.ts";
+
+/** Far more than any operation needs; a nesting that overflows the parser's stack needs more. */
+const MAX_TOKENS = 2_000;
+/** The largest request body, in bytes. */
+const MAX_BODY_BYTES = 1_000_000;
+
+/** What a transport knows of one operation when Yoga asks for its context. */
+export interface TransportContext {
+  readonly req: IncomingMessage;
+  readonly res?: ServerResponse;
+  /** Over WebSocket the connection's own, resolved once when it opened. */
+  readonly credentials?: Credentials;
+}
+
+export type GraphQLServer = YogaServerInstance<TransportContext, Context>;
+
+/** The GraphQL server: one pipeline of plugins, which HTTP, server-sent events and WebSocket all run through. */
+export function createGraphQLServer(rooms: Rooms, config: Config, log: Logger): GraphQLServer {
+  const maskError = createErrorMask(log);
+  return createYoga<TransportContext, Context>({
+    schema: createSchema(),
+    graphqlEndpoint: "/graphql",
+    context: (transport) => createContext(rooms, config, transport),
+    plugins: [bindToLease(), limitTokens(), acceptOnlyJson()],
+    maskedErrors: { maskError },
+    maxRequestBodySize: MAX_BODY_BYTES,
+    // What a stock Yoga also does and we must not: see docs/protocol.md.
+    cors: false,
+    graphiql: false,
+    landingPage: false,
+    multipart: false,
+    batching: false,
+    logging: {
+      debug: (...args: unknown[]) => log.trace(args),
+      info: (...args: unknown[]) => log.debug(args),
+      warn: (...args: unknown[]) => log.warn(args),
+      // The mask has logged it already, with the operation's path.
+      error: () => {},
+    },
+  });
+}
+
+async function createContext(rooms: Rooms, config: Config, transport: TransportContext): Promise<Context> {
+  const { req, res } = transport;
+  const operation = {
+    isBrowser: isFromBrowser(req),
+    origin: { ipAddress: clientAddress(req, config), userAgent: req.headers["user-agent"] },
+    outlivesLease: false,
+  };
+  if (transport.credentials || !res) {
+    const credentials = transport.credentials ?? { kind: "anonymous" };
+    return { ...rooms, ...operation, credentials, cookies: undefined };
+  }
+  const presented = presentedToken(req, config);
+  const credentials = await resolveCredentials(rooms.directory, presented, "use");
+  if (credentials.kind === "live") res.once("close", credentials.lease.release);
+  const cookies = createCookieJar(req, res, config, presented?.by === "cookie");
+  if (presented?.by === "cookie" && credentials.kind !== "live") cookies.clear();
+  return { ...rooms, ...operation, credentials, cookies };
+}
+
+function createCookieJar(
+  req: IncomingMessage,
+  res: ServerResponse,
+  config: Config,
+  isPresented: boolean,
+): CookieJar {
+  return {
+    isPresented,
+    set: (token, maxAgeSeconds) =>
+      void res.setHeader("set-cookie", sessionCookie(req, config, token, maxAgeSeconds)),
+    clear: () => void res.setHeader("set-cookie", expiredSessionCookie(req, config)),
+  };
+}
+
+function limitTokens(): Plugin {
+  return {
+    onParse({ setParseFn }) {
+      setParseFn((source, options) => parse(source, { ...options, maxTokens: MAX_TOKENS }));
+    },
+  };
+}
+
+/** Reads a POST as UTF-8 JSON. The other formats that Yoga knows could be sent by any page's form. */
+function acceptOnlyJson(): Plugin {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  return {
+    onRequestParse({ request, setRequestParser }) {
+      if (request.method !== "POST") return;
+      setRequestParser(async (limited) => {
+        const bytes = await limited.arrayBuffer();
+        try {
+          return JSON.parse(decoder.decode(bytes));
+        } catch {
+          throw new GraphQLError("The body is not JSON in UTF-8.", {
+            extensions: { code: "BAD_REQUEST", http: { status: 400 } },
+          });
+        }
+      });
+    },
+  };
+}
+

@@ -1,0 +1,150 @@
+import { validate as isUuid } from "uuid";
+import type { Prisma, User } from "../database/generated/client.ts";
+import type { Snapshot } from "../revocation/snapshot.ts";
+import { activeSessions } from "../sessions/active.ts";
+import { can, ROLES, USER_STATUSES } from "../users/roles.ts";
+import { builder } from "./builder.ts";
+import { requireCapability, requireViewer } from "./context.ts";
+import { forbidden, unauthenticated } from "./errors.ts";
+import { checkPageSize, checkText, MAX_PAGE_SIZE, TOTAL_COUNT } from "./paging.ts";
+
+export const RoleEnum = builder.enumType("Role", {
+  description: "What a user may do beyond their own sessions.",
+  values: Object.fromEntries(
+    ROLES.map((role) => [
+      role,
+      {
+        description: {
+          USER: "Sees and ends their own sessions.",
+          SUPPORT: "Also sees and ends anybody's sessions.",
+          ADMIN: "Also changes the roles and the status of users.",
+        }[role],
+      },
+    ]),
+  ) as Record<(typeof ROLES)[number], { description: string }>,
+});
+
+export const UserStatusEnum = builder.enumType("UserStatus", {
+  description: "Whether a user may log in.",
+  values: Object.fromEntries(
+    USER_STATUSES.map((status) => [
+      status,
+      {
+        description: {
+          ACTIVE: "May log in.",
+          DEACTIVATED: "May not log in; all sessions were ended.",
+        }[status],
+      },
+    ]),
+  ) as Record<(typeof USER_STATUSES)[number], { description: string }>,
+});
+
+export const UserObject = builder.prismaObject("User", {
+  description: "A person with an email, a password, a role and a status.",
+  fields: (t) => ({
+    id: t.exposeID("id", { description: "A UUID." }),
+    email: t.exposeString("email", { description: "In lower case; unique." }),
+    name: t.exposeString("name", { description: "As they wrote it." }),
+    role: t.field({
+      type: RoleEnum,
+      description: "What they may do.",
+      resolve: (user) => user.role as (typeof ROLES)[number],
+    }),
+    status: t.field({
+      type: UserStatusEnum,
+      description: "Whether they may log in.",
+      resolve: (user) => user.status as (typeof USER_STATUSES)[number],
+    }),
+    createdAt: t.expose("createdAt", { type: "DateTime", description: "When they signed up." }),
+    sessions: t.prismaField({
+      type: ["Session"],
+      description: "Their active sessions, last seen first. For themself, SUPPORT and ADMIN.",
+      resolve: (query, user, _args, context) => {
+        const viewer = requireViewer(context);
+        if (user.id !== viewer.user.id && !can(viewer.user.role, "readAnySessions")) throw forbidden();
+        return context.prisma.session.findMany({
+          ...query,
+          where: { userId: user.id, ...activeSessions(context.now(), context.rules) },
+          orderBy: [{ lastSeenAt: "desc" }, { id: "desc" }],
+        });
+      },
+    }),
+  }),
+});
+
+/** The viewer's user as Pothos wants it, with the column that the directory leaves in the database. */
+export function toUser(user: Snapshot["user"]): User {
+  return { ...user, passwordHash: "" };
+}
+
+builder.queryFields((t) => ({
+  viewer: t.field({
+    type: UserObject,
+    nullable: true,
+    description: "Who makes this request. Null: not logged in. An ended session fails with its reason.",
+    resolve: (_root, _args, context) => {
+      const { credentials } = context;
+      if (credentials.kind === "anonymous") return null;
+      if (credentials.kind === "ended") throw unauthenticated(credentials.end);
+      return toUser(requireViewer(context).user);
+    },
+  }),
+  user: t.prismaField({
+    type: "User",
+    nullable: true,
+    description: "A user by id. For SUPPORT and ADMIN. Null: there is none.",
+    args: { id: t.arg.id({ required: true, description: "A UUID." }) },
+    resolve: (query, _root, args, context) => {
+      requireCapability(context, "readAnySessions");
+      if (!isUuid(args.id)) return null;
+      return context.prisma.user.findUnique({ ...query, where: { id: args.id } });
+    },
+  }),
+  users: t.prismaConnection(
+    {
+      type: "User",
+      cursor: "id",
+      maxSize: MAX_PAGE_SIZE,
+      description: "All users, the newest last. For SUPPORT and ADMIN.",
+      args: {
+        search: t.arg.string({ description: "Part of the email or the name, in any case." }),
+        role: t.arg({ type: RoleEnum, description: "Only users of this role." }),
+        status: t.arg({ type: UserStatusEnum, description: "Only users of this status." }),
+      },
+      resolve: (query, _root, args, context) => {
+        requireCapability(context, "readAnySessions");
+        checkPageSize(args);
+        return context.prisma.user.findMany({ ...query, where: matching(args), orderBy: { id: "asc" } });
+      },
+    },
+    {
+      name: "UserConnection",
+      description: "A page of users.",
+      fields: (connection) => ({
+        totalCount: connection.int({
+          description: TOTAL_COUNT,
+          resolve: ({ args }, _args, context) => context.prisma.user.count({ where: matching(args) }),
+        }),
+      }),
+    },
+    { name: "UserEdge", description: "A user on a page." },
+  ),
+}));
+
+function matching(args: {
+  readonly search?: string | null | undefined;
+  readonly role?: string | null | undefined;
+  readonly status?: string | null | undefined;
+}): Prisma.UserWhereInput {
+  const where: Prisma.UserWhereInput = {};
+  if (args.role) where.role = args.role;
+  if (args.status) where.status = args.status;
+  if (args.search) {
+    const contains = checkText(args.search, "search");
+    where.OR = [
+      { email: { contains, mode: "insensitive" } },
+      { name: { contains, mode: "insensitive" } },
+    ];
+  }
+  return where;
+}

@@ -1,0 +1,108 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Logger } from "pino";
+import type { Config } from "../config.ts";
+import { OperatorError } from "../operator-error.ts";
+import { passesGuard } from "./graphql-guard.ts";
+import { type Page, wantsPage } from "./graphiql.ts";
+import { isFromAllowedSite, ownOrigin } from "./request-origin.ts";
+
+/** Headers of every answer. */
+const COMMON_HEADERS = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "x-frame-options": "DENY",
+} as const;
+
+export interface HttpRooms {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly graphql: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly graphiql: Page;
+  /** Why this node should get no requests now; undefined: it is ready. */
+  readonly unreadiness: () => string | undefined;
+}
+
+/** The node's HTTP server: its routes, and what holds for all of them. It does not listen yet. */
+export function createHttpServer(rooms: HttpRooms): Server {
+  const { config, log } = rooms;
+
+  const server = createServer((request, response) => {
+    for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);
+    route(request, response).catch((error) => {
+      log.error({ err: error }, "a request failed");
+      if (!response.headersSent) response.writeHead(500);
+      response.end();
+    });
+  });
+
+  server.on("upgrade", (request, socket, head) => {
+    socket.on("error", (error) => log.debug({ err: error }, "a client broke off"));
+    const url = requestUrl(request);
+    if (!url) return refuseUpgrade(socket, "400 Bad Request");
+    if (url.pathname !== "/graphql") return refuseUpgrade(socket, "404 Not Found");
+    // Browsers let any page open a WebSocket anywhere, cookies included; only this check stops it.
+    if (!isFromAllowedSite(request, config)) return refuseUpgrade(socket, "403 Forbidden");
+    rooms.upgrade(request, socket, head);
+  });
+
+  async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = requestUrl(request);
+    if (!url) return answer(response, 400, "The Host header or the path is not valid.\n");
+    switch (url.pathname) {
+      case "/":
+        response.writeHead(302, { location: "/graphql" }).end();
+        return;
+      case "/graphql":
+        if (wantsPage(request, url)) return rooms.graphiql.serve(request, response);
+        response.setHeader("cache-control", "no-store");
+        if (passesGuard(request, response, config)) await rooms.graphql(request, response);
+        return;
+      case "/healthz":
+        return answer(response, 200, "The process runs.\n");
+      case "/readyz": {
+        const reason = rooms.unreadiness();
+        return answer(response, reason ? 503 : 200, `${reason ?? "This node is ready."}\n`);
+      }
+      default:
+        return answer(response, 404, "There is nothing here. GraphQL is at /graphql.\n");
+    }
+  }
+
+  /** Undefined if the client sent what no URL can be made of. */
+  function requestUrl(request: IncomingMessage): URL | undefined {
+    const origin = ownOrigin(request, { ...config, publicUrl: undefined });
+    return (origin && URL.parse(request.url ?? "", origin)) || undefined;
+  }
+
+  return server;
+}
+
+/** Listens, and resolves with the port. Throws {@link OperatorError} if that is not possible. */
+export async function listen(server: Server, config: Pick<Config, "host" | "port">): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen(config.port, config.host, resolve);
+  try {
+    await promise;
+  } catch (error) {
+    const code = error instanceof Error ? Reflect.get(error, "code") : undefined;
+    const place = `${config.host}:${config.port}`;
+    if (code === "EADDRINUSE") {
+      throw new OperatorError(`Port ${config.port} is in use. Stop what listens at ${place}, or set PORT.`);
+    }
+    throw new OperatorError(`Cannot listen at ${place}: ${String(code ?? error)}. Check HOST and PORT.`);
+  }
+  server.off("error", reject);
+  const address = server.address();
+  return typeof address === "object" && address ? address.port : config.port;
+}
+
+function answer(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" }).end(text);
+}
+
+function refuseUpgrade(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}

@@ -1,0 +1,194 @@
+import process from "node:process";
+import { type Logger, pino } from "pino";
+import { type Config, readConfig } from "./config.ts";
+import type { Database, OnQuery } from "./database/database.ts";
+import { openEmbedded } from "./database/embedded.ts";
+import { migrate } from "./database/migrate.ts";
+import { openPostgres } from "./database/postgres.ts";
+import { createGraphQLServer } from "./graphql/server.ts";
+import { createWebSocketEndpoint } from "./graphql/websocket.ts";
+import { createGraphiQLPage } from "./http/graphiql.ts";
+import { createHttpServer, listen } from "./http/server.ts";
+import { OperatorError } from "./operator-error.ts";
+import { type Clock, createDatabaseClock, systemClock } from "./revocation/clock.ts";
+import { createDirectory } from "./revocation/directory.ts";
+import { readSnapshot } from "./revocation/snapshot.ts";
+import { startTail } from "./revocation/tail.ts";
+import { createLastSeen } from "./sessions/last-seen.ts";
+import { endDueSession } from "./sessions/revoke.ts";
+import { ensureAdministrator, type FirstAdministrator } from "./users/first-administrator.ts";
+import { createPasswordHasher } from "./users/password.ts";
+
+/** Sessions without an open lease that a node keeps in memory; about 2 kB each. */
+const DIRECTORY_CAPACITY = 100_000;
+/** How old the last read of the log may be for memory to be believed: a few reads may be late, no more. */
+const FRESH_FOR_MS = 3_000;
+const UPKEEP_INTERVAL_MS = 1_000;
+const LAST_SEEN_INTERVAL_MS = 60_000;
+/** How long requests in flight may take to finish when the node stops. */
+const DRAIN_MS = 5_000;
+
+export interface Node {
+  /** Where it is reached: `http://127.0.0.1:4000`. */
+  readonly url: string;
+  readonly database: Database;
+  /** The administrator that this start created, if it did. */
+  readonly firstAdministrator: FirstAdministrator | undefined;
+  /** Closes sockets for a restart, finishes requests, and gives everything back. */
+  readonly stop: () => Promise<void>;
+}
+
+export interface NodeOptions {
+  readonly log?: Logger;
+  readonly clock?: Clock;
+  readonly onQuery?: OnQuery;
+}
+
+/** Starts a node; resolves once it serves. Throws {@link OperatorError} for what the operator has to mend. */
+export async function startNode(config: Config, options: NodeOptions = {}): Promise<Node> {
+  const { clock = systemClock, onQuery } = options;
+  const log = options.log ?? pino({ level: config.logLevel }, pino.destination(2));
+  const undo: (() => unknown)[] = [];
+  try {
+    const onError = (error: unknown) => log.error({ err: error }, "the database is in trouble");
+    const database = config.databaseUrl
+      ? await openPostgres(config.databaseUrl, { onError, onQuery })
+      : await openEmbedded(config.dataDir, { onQuery });
+    undo.push(() => database.close());
+    const applied = await migrate(database);
+    if (applied.length > 0) log.info({ migrations: applied }, "the database was migrated");
+
+    const { prisma } = database;
+    const passwords = await createPasswordHasher(config.passwordCost);
+    const firstAdministrator = await ensureAdministrator(
+      { database, passwords },
+      { email: config.adminEmail, password: config.adminPassword },
+    );
+
+    const rules = { idleTimeoutMs: config.idleTimeoutMs };
+    const freshForMs = Math.min(FRESH_FOR_MS, config.revocationBoundMs / 2);
+    const databaseClock = createDatabaseClock(clock);
+    const lastSeen = createLastSeen(prisma);
+    const directory = createDirectory({
+      load: (key) => readSnapshot(prisma, key),
+      now: databaseClock.now,
+      rules,
+      isFresh: () => tail.stalenessMs() <= freshForMs,
+      endDue: ({ id }, now) => endDueSession(prisma, id, now, rules),
+      onSeen: lastSeen.record,
+      onError,
+      capacity: DIRECTORY_CAPACITY,
+    });
+    const tail = await startTail({
+      database,
+      clock,
+      onEvent: directory.apply,
+      onRead: databaseClock.learn,
+      onError,
+      queryTimeoutMs: config.revocationBoundMs / 3,
+    });
+    undo.push(() => tail.stop());
+    const isTrusted = () => tail.stalenessMs() <= config.revocationBoundMs;
+
+    const graphql = createGraphQLServer(
+      {
+        prisma,
+        passwords,
+        directory,
+        now: databaseClock.now,
+        catchUp: () => tail.catchUp(config.revocationBoundMs),
+        rules,
+        sessionTtlMs: config.sessionTtlMs,
+      },
+      config,
+      log,
+    );
+    const webSockets = createWebSocketEndpoint({ graphql, directory, config, log, isTrusted });
+    let isStopping = false;
+    const server = createHttpServer({
+      config,
+      log,
+      graphql: async (req, res) => void (await graphql(req, res, { req, res })),
+      upgrade: webSockets.upgrade,
+      graphiql: createGraphiQLPage(),
+      unreadiness() {
+        if (isStopping) return "This node is stopping.";
+        return isTrusted() ? undefined : "This node cannot confirm that it has read the log.";
+      },
+    });
+
+    const flushLastSeen = () => lastSeen.flush().catch(onError);
+    const upkeep = setInterval(() => {
+      if (isTrusted()) directory.endDueLeases();
+      else webSockets.closeAllUntrusted();
+    }, UPKEEP_INTERVAL_MS);
+    // Often enough that no other node takes a session for idle that is used on this one.
+    const writing = setInterval(flushLastSeen, Math.min(LAST_SEEN_INTERVAL_MS, rules.idleTimeoutMs / 4));
+    undo.push(() => {
+      clearInterval(upkeep);
+      clearInterval(writing);
+      return flushLastSeen();
+    });
+
+    const port = await listen(server, config);
+    undo.push(async () => {
+      isStopping = true;
+      webSockets.drain();
+      const closed = new Promise((resolve) => server.close(resolve));
+      const overdue = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+      server.closeIdleConnections();
+      await closed;
+      clearTimeout(overdue);
+    });
+    return {
+      url: `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`,
+      database,
+      firstAdministrator,
+      stop: () => runBackwards(undo),
+    };
+  } catch (error) {
+    await runBackwards(undo);
+    throw error;
+  }
+}
+
+/** What was opened last is closed first. */
+async function runBackwards(undo: (() => unknown)[]): Promise<void> {
+  for (let step = undo.pop(); step; step = undo.pop()) await step();
+}
+
+async function main(): Promise<void> {
+  const node = await startNode(readConfig(process.env));
+  process.stdout.write(`${welcome(node)}\n`);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      node.stop().then(
+        () => process.exit(0),
+        (error) => fail(error),
+      );
+    });
+  }
+}
+
+function welcome({ url, database, firstAdministrator }: Node): string {
+  const lines = [
+    `live-logout is ready at ${url}`,
+    `  ${url}/graphql   GraphiQL in a browser, GraphQL over HTTP, SSE and WebSocket`,
+    `  ${url}/readyz    whether this node is ready`,
+    `  Data: ${database.description}`,
+  ];
+  if (firstAdministrator) {
+    lines.push(`  First administrator: ${firstAdministrator.email}`);
+    const password = firstAdministrator.generatedPassword;
+    if (password) lines.push(`  Their password, shown this once: ${password}`);
+  }
+  return lines.join("\n");
+}
+
+function fail(error: unknown): never {
+  const text = error instanceof OperatorError ? error.message : (error as Error).stack;
+  process.stderr.write(`${text}\n`);
+  process.exit(1);
+}
+
+if (import.meta.main) main().catch(fail);
