@@ -1,0 +1,276 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  ChangeUserRoleDocument,
+  LogoutDocument,
+  type RevocationReason,
+  RevokeAllSessionsDocument,
+  RevokeSessionDocument,
+  SetUserStatusDocument,
+  ViewerDocument,
+} from "../../src/client/generated/graphql.ts";
+import { logIn, signUp, type TestUser } from "../kit/client.ts";
+import { DATABASES } from "../kit/databases.ts";
+import { within } from "../kit/deadline.ts";
+import { ADMIN, startTestNode, type TestNode } from "../kit/node.ts";
+import { subscribeBySse, subscribeByWebSocket } from "../kit/subscriber.ts";
+
+/** A way in which the second of a user's two sessions ends, and the reason that everybody is to be told. */
+interface Ending {
+  readonly name: string;
+  readonly reason: RevocationReason;
+  /** Whether the first session, from which the second is ended, lives on. */
+  readonly sparesFirst: boolean;
+  readonly end: (node: TestNode, first: TestUser, second: TestUser) => Promise<unknown>;
+}
+
+async function succeed<Data>(answer: Promise<{ data: Data | null | undefined; errors: readonly unknown[] }>) {
+  const { data, errors } = await answer;
+  expect(errors).toEqual([]);
+  for (const result of Object.values(data ?? {})) expect(result.__typename).toMatch(/Success$/);
+}
+
+const ENDINGS: readonly Ending[] = [
+  {
+    name: "revokeSession by its owner",
+    reason: "REVOKED_BY_USER",
+    sparesFirst: true,
+    end: (_node, first, second) => succeed(first.run(RevokeSessionDocument, { id: second.sessionId })),
+  },
+  {
+    name: "revokeAllSessions by its owner, but the current one",
+    reason: "REVOKED_BY_USER",
+    sparesFirst: true,
+    end: (_node, first) => succeed(first.run(RevokeAllSessionsDocument, { exceptCurrent: true })),
+  },
+  {
+    name: "revokeAllSessions by its owner",
+    reason: "REVOKED_BY_USER",
+    sparesFirst: false,
+    end: (_node, first) => succeed(first.run(RevokeAllSessionsDocument, {})),
+  },
+  {
+    name: "revokeSession by an administrator",
+    reason: "REVOKED_BY_ADMIN",
+    sparesFirst: true,
+    end: async (node, _first, second) =>
+      succeed((await logIn(node.url, ADMIN)).run(RevokeSessionDocument, { id: second.sessionId })),
+  },
+  {
+    name: "revokeAllSessions by an administrator",
+    reason: "REVOKED_BY_ADMIN",
+    sparesFirst: false,
+    end: async (node, first) =>
+      succeed((await logIn(node.url, ADMIN)).run(RevokeAllSessionsDocument, { userId: first.userId })),
+  },
+  {
+    name: "changeUserRole",
+    reason: "ROLE_CHANGED",
+    sparesFirst: false,
+    end: async (node, first) =>
+      succeed(
+        (await logIn(node.url, ADMIN)).run(ChangeUserRoleDocument, { userId: first.userId, role: "SUPPORT" }),
+      ),
+  },
+  {
+    name: "setUserStatus",
+    reason: "USER_DEACTIVATED",
+    sparesFirst: false,
+    end: async (node, first) =>
+      succeed(
+        (await logIn(node.url, ADMIN)).run(SetUserStatusDocument, {
+          userId: first.userId,
+          status: "DEACTIVATED",
+        }),
+      ),
+  },
+  {
+    name: "a plain SQL UPDATE of the user's role",
+    reason: "ROLE_CHANGED",
+    sparesFirst: false,
+    end: (node, first) => node.sql("UPDATE users SET role = 'SUPPORT' WHERE id = $1", [first.userId]),
+  },
+  {
+    name: "a plain SQL UPDATE of the user's password hash",
+    reason: "PASSWORD_CHANGED",
+    sparesFirst: false,
+    end: (node, first) => node.sql("UPDATE users SET password_hash = '' WHERE id = $1", [first.userId]),
+  },
+  {
+    name: "a plain SQL UPDATE of the session",
+    reason: "REVOKED_BY_ADMIN",
+    sparesFirst: true,
+    end: (node, _first, second) =>
+      node.sql("UPDATE sessions SET revoked_at = now() WHERE id = $1", [second.sessionId]),
+  },
+  {
+    name: "a plain SQL UPDATE of the session with a reason that this version does not know",
+    reason: "REVOKED_BY_ADMIN",
+    sparesFirst: true,
+    end: (node, _first, second) =>
+      node.sql("UPDATE sessions SET revoked_at = now(), revocation_reason = 'FUTURE' WHERE id = $1", [
+        second.sessionId,
+      ]),
+  },
+];
+
+const DELETIONS: readonly Pick<Ending, "name" | "end">[] = [
+  {
+    name: "a plain SQL DELETE of the session",
+    end: (node, _first, second) => node.sql("DELETE FROM sessions WHERE id = $1", [second.sessionId]),
+  },
+  {
+    name: "a plain SQL DELETE of the user",
+    end: (node, first) => node.sql("DELETE FROM users WHERE id = $1", [first.userId]),
+  },
+];
+
+describe.each(DATABASES)("live logout on the %s database", (kind) => {
+  let node: TestNode;
+  beforeAll(async () => {
+    node = await startTestNode(kind);
+  });
+  afterAll(() => node.stop());
+
+  async function twoSessions() {
+    const first = await signUp(node.url);
+    return { first, second: await logIn(node.url, first) };
+  }
+
+  test.each(ENDINGS)("after $name a WebSocket client is told $reason, completed and closed with it", async (ending) => {
+    const { first, second } = await twoSessions();
+    const subscriber = await subscribeByWebSocket(node.url, second.token);
+
+    await ending.end(node, first, second);
+
+    expect(await subscriber.next()).toMatchObject({
+      sessionId: second.sessionId,
+      userId: second.userId,
+      reason: ending.reason,
+      current: true,
+    });
+    expect(await within(5_000, "complete", subscriber.ended)).toBe("complete");
+    expect(await within(5_000, "the close", subscriber.closed)).toEqual({
+      code: 4401,
+      reason: `Session revoked: ${ending.reason}`,
+    });
+    expect(subscriber.events).toHaveLength(1);
+
+    const afterwards = await second.run(ViewerDocument);
+    expect(afterwards).toMatchObject({
+      status: 200,
+      data: { viewer: null },
+      errors: [{ extensions: { code: "UNAUTHENTICATED", reason: ending.reason } }],
+    });
+    const other = await first.run(ViewerDocument);
+    expect(other.data?.viewer?.id).toBe(ending.sparesFirst ? first.userId : undefined);
+  });
+
+  test.each(ENDINGS)("after $name a client of server-sent events is told $reason and the stream ends", async (ending) => {
+    const { first, second } = await twoSessions();
+    const subscriber = await subscribeBySse(node.url, second.token);
+
+    await ending.end(node, first, second);
+
+    expect(await subscriber.next()).toMatchObject({ reason: ending.reason, current: true });
+    expect(await within(5_000, "the end of the stream", subscriber.ended)).toBe("complete");
+    expect(subscriber.events).toHaveLength(1);
+    expect((await second.run(ViewerDocument)).errors).toMatchObject([{ extensions: { reason: ending.reason } }]);
+  });
+
+  test.each(DELETIONS)("after $name its client is told and closed, and the token is nobody's", async ({ end }) => {
+    const { first, second } = await twoSessions();
+    const subscriber = await subscribeByWebSocket(node.url, second.token);
+
+    await end(node, first, second);
+
+    expect(await subscriber.next()).toMatchObject({ reason: "REVOKED_BY_ADMIN", current: true });
+    expect((await within(5_000, "the close", subscriber.closed)).code).toBe(4401);
+    expect((await second.run(ViewerDocument)).data?.viewer).toBeNull();
+  });
+
+  test("with the scope MINE a client hears of each of its user's sessions, its own last", async () => {
+    const { first, second } = await twoSessions();
+    const stranger = await signUp(node.url);
+    const subscriber = await subscribeByWebSocket(node.url, first.token, "MINE");
+
+    await succeed(stranger.run(LogoutDocument));
+    await succeed(second.run(LogoutDocument));
+    expect(await subscriber.next()).toMatchObject({ sessionId: second.sessionId, reason: "LOGOUT", current: false });
+    await succeed(first.run(RevokeAllSessionsDocument, {}));
+    expect(await subscriber.next()).toMatchObject({ sessionId: first.sessionId, current: true });
+
+    expect(await within(5_000, "complete", subscriber.ended)).toBe("complete");
+    expect(subscriber.events).toHaveLength(2);
+  });
+
+  test("a logout closes the stock client's one connection, and it does not come back", async () => {
+    const user = await signUp(node.url);
+    const subscriber = await subscribeByWebSocket(node.url, user.token);
+
+    await succeed(user.run(LogoutDocument));
+    await within(5_000, "the close", subscriber.closed);
+    await within(5_000, "the end of the subscription", subscriber.ended);
+
+    expect(subscriber.history).toEqual(["connecting", "connected", "closed 4401 Session revoked: LOGOUT"]);
+  });
+
+  test("a revoked session that returns over WebSocket fails at once, with its reason", async () => {
+    const user = await signUp(node.url);
+    await succeed(user.run(LogoutDocument));
+
+    const subscriber = await subscribeByWebSocket(node.url, user.token);
+
+    expect(await within(5_000, "the end of the subscription", subscriber.ended)).toMatchObject({
+      error: { code: 4401, reason: "Session revoked: LOGOUT" },
+    });
+    // The second connection is the kit's own question behind the subscription, not a retry of it.
+    expect(subscriber.history.filter((entry) => entry === "connected")).toEqual([]);
+  });
+
+  test("an authenticated viewer { id } on a warm node runs no SQL", async () => {
+    const statements: string[] = [];
+    const counted = await startTestNode(kind, { onQuery: (statement) => void statements.push(statement) });
+    try {
+      const user = await signUp(counted.url);
+      await user.run(ViewerDocument);
+      expect(statements.length).toBeGreaterThan(0);
+      statements.length = 0;
+
+      for (let request = 0; request < 20; request++) {
+        const { data } = await user.run<{ viewer: { id: string } }, unknown>("{ viewer { id } }");
+        expect(data?.viewer.id).toBe(user.userId);
+      }
+
+      expect(statements).toEqual([]);
+    } finally {
+      await counted.stop();
+    }
+  });
+
+  test("whoever revoked a session finds it dead on the same node at once", async () => {
+    const { first, second } = await twoSessions();
+    await second.run(ViewerDocument);
+    await first.run(RevokeSessionDocument, { id: second.sessionId });
+    expect((await second.run(ViewerDocument)).data?.viewer).toBeNull();
+  });
+
+  test("P7: a node that stops closes sockets with 1012, completes nothing, and logs nobody out", async () => {
+    const restarting = await startTestNode(kind);
+    const user = await signUp(restarting.url);
+    const subscriber = await subscribeByWebSocket(restarting.url, user.token);
+    let ended: unknown;
+    void subscriber.ended.then((how) => {
+      ended = how;
+    });
+    const rows = await restarting.sql("SELECT revoked_at FROM sessions WHERE id = $1", [user.sessionId]);
+
+    await restarting.stop();
+
+    expect(await within(5_000, "the close", subscriber.closed)).toMatchObject({ code: 1012 });
+    expect(ended).toBeUndefined();
+    expect(subscriber.events).toEqual([]);
+    expect(rows).toEqual([{ revoked_at: null }]);
+    subscriber.stop();
+  });
+});
+

@@ -1,0 +1,84 @@
+import { randomUUID } from "node:crypto";
+import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
+import { print } from "graphql";
+import { LoginDocument, SignUpDocument } from "../../src/client/generated/graphql.ts";
+
+export interface GraphQLAnswer<Data> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly data: Data | null | undefined;
+  readonly errors: readonly { readonly message: string; readonly extensions?: Record<string, unknown> }[];
+}
+
+/** One who calls the service over HTTP, as somebody or nobody. */
+export interface TestClient {
+  readonly token: string | undefined;
+  readonly run: <Data, Variables>(
+    document: TypedDocumentNode<Data, Variables> | string,
+    variables?: Variables,
+  ) => Promise<GraphQLAnswer<Data>>;
+}
+
+export interface TestUser extends TestClient {
+  readonly token: string;
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly email: string;
+  readonly password: string;
+}
+
+/** A client with these headers; by default an anonymous one that is no browser. */
+export function createTestClient(
+  url: string,
+  headers: Readonly<Record<string, string>> = {},
+  token?: string,
+): TestClient {
+  return {
+    token,
+    async run<Data, Variables>(document: TypedDocumentNode<Data, Variables> | string, variables?: Variables) {
+      const query = typeof document === "string" ? document : print(document);
+      const response = await fetch(`${url}/graphql`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: JSON.stringify({ query, variables }),
+      });
+      const { data, errors = [] } = (await response.json()) as Partial<GraphQLAnswer<Data>>;
+      return { status: response.status, headers: response.headers, data, errors };
+    },
+  };
+}
+
+/** The same with a bearer token. */
+export function withToken(url: string, token: string): TestClient {
+  return createTestClient(url, { authorization: `Bearer ${token}` }, token);
+}
+
+/** A new user, logged in. */
+export async function signUp(url: string): Promise<TestUser> {
+  const email = `${randomUUID()}@example.com`;
+  const password = "a password of theirs";
+  const { data, errors } = await createTestClient(url).run(SignUpDocument, {
+    input: { email, name: "Ann", password, passwordConfirmation: password, returnToken: true },
+  });
+  if (data?.signUp.__typename !== "LoginSuccess" || !data.signUp.token) {
+    throw new Error(`no sign-up: ${JSON.stringify(data)} ${JSON.stringify(errors)}`);
+  }
+  const { token, user, session } = data.signUp;
+  return { ...withToken(url, token), token, userId: user.id, sessionId: session.id, email, password };
+}
+
+/** Another session of a user that exists. */
+export async function logIn(
+  url: string,
+  credentials: { readonly email: string; readonly password: string },
+): Promise<TestUser> {
+  const { email, password } = credentials;
+  const { data, errors } = await createTestClient(url).run(LoginDocument, {
+    input: { email, password, returnToken: true },
+  });
+  if (data?.login.__typename !== "LoginSuccess" || !data.login.token) {
+    throw new Error(`no login: ${JSON.stringify(data)} ${JSON.stringify(errors)}`);
+  }
+  const { token, user, session } = data.login;
+  return { ...withToken(url, token), token, userId: user.id, sessionId: session.id, email, password };
+}

@@ -1,0 +1,55 @@
+import { randomUUID } from "node:crypto";
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { inject } from "vitest";
+
+export const TEMPLATE_DATABASE = "template_live_logout";
+
+/** Where SQL is involved a test runs on both. */
+export const DATABASES = ["embedded", "postgres"] as const;
+export type DatabaseKind = (typeof DATABASES)[number];
+
+/** A database of its own for one node or more, as the settings that select it. */
+export interface TestDatabase {
+  readonly kind: DatabaseKind;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly remove: () => Promise<void>;
+}
+
+/** A new migrated database, or with `empty` one that no migration has seen. */
+export async function createTestDatabase(
+  kind: DatabaseKind,
+  { empty = false }: { readonly empty?: boolean } = {},
+): Promise<TestDatabase> {
+  const folder = await mkdtemp(join(tmpdir(), "live-logout-data-"));
+  if (kind === "embedded") {
+    if (!empty) await cp(inject("embeddedTemplate"), folder, { recursive: true });
+    return {
+      kind,
+      settings: { DATA_DIR: folder },
+      remove: () => rm(folder, { recursive: true, force: true }),
+    };
+  }
+  const name = `test_${randomUUID().replaceAll("-", "")}`;
+  await onServer(`CREATE DATABASE ${name}${empty ? "" : ` TEMPLATE ${TEMPLATE_DATABASE}`}`);
+  return {
+    kind,
+    settings: { DATABASE_URL: `${inject("postgresUrl")}/${name}`, DATA_DIR: folder },
+    async remove() {
+      await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function onServer(statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: `${inject("postgresUrl")}/postgres` });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
