@@ -11,7 +11,7 @@ import { createGraphiQLPage } from "./http/graphiql.ts";
 import { createHttpServer, listen } from "./http/server.ts";
 import { OperatorError } from "./operator-error.ts";
 import { type Clock, createDatabaseClock, systemClock } from "./revocation/clock.ts";
-import { createDirectory } from "./revocation/directory.ts";
+import { createDirectory, type Directory } from "./revocation/directory.ts";
 import { readSnapshot } from "./revocation/snapshot.ts";
 import { startTail } from "./revocation/tail.ts";
 import { createLastSeen } from "./sessions/last-seen.ts";
@@ -42,11 +42,13 @@ export interface NodeOptions {
   readonly log?: Logger;
   readonly clock?: Clock;
   readonly onQuery?: OnQuery;
+  /** Puts something between the transports and the directory: how tests hold a race open. */
+  readonly wrapDirectory?: (directory: Directory) => Directory;
 }
 
 /** Starts a node; resolves once it serves. Throws {@link OperatorError} for what the operator has to mend. */
 export async function startNode(config: Config, options: NodeOptions = {}): Promise<Node> {
-  const { clock = systemClock, onQuery } = options;
+  const { clock = systemClock, onQuery, wrapDirectory = (directory) => directory } = options;
   const log = options.log ?? pino({ level: config.logLevel }, pino.destination(2));
   const undo: (() => unknown)[] = [];
   try {
@@ -88,13 +90,14 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       queryTimeoutMs: config.revocationBoundMs / 3,
     });
     undo.push(() => tail.stop());
+    const served = wrapDirectory(directory);
     const isTrusted = () => tail.stalenessMs() <= config.revocationBoundMs;
 
     const graphql = createGraphQLServer(
       {
         prisma,
         passwords,
-        directory,
+        directory: served,
         now: databaseClock.now,
         catchUp: () => tail.catchUp(config.revocationBoundMs),
         rules,
@@ -103,7 +106,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       config,
       log,
     );
-    const webSockets = createWebSocketEndpoint({ graphql, directory, config, log, isTrusted });
+    const webSockets = createWebSocketEndpoint({ graphql, directory: served, config, log, isTrusted });
     let isStopping = false;
     const server = createHttpServer({
       config,

@@ -85,10 +85,20 @@ function createCookieJar(
   };
 }
 
+/** Parses with a limit, and names what fails to parse the same on every transport. */
 function limitTokens(): Plugin {
   return {
     onParse({ setParseFn }) {
-      setParseFn((source, options) => parse(source, { ...options, maxTokens: MAX_TOKENS }));
+      setParseFn((source, options) => {
+        try {
+          return parse(source, { ...options, maxTokens: MAX_TOKENS });
+        } catch (error) {
+          if (!(error instanceof GraphQLError)) throw error;
+          const extensions = { code: "GRAPHQL_PARSE_FAILED", http: { status: 400, spec: true } };
+          const { message, source, positions } = error;
+          throw new GraphQLError(message, { source, positions, extensions });
+        }
+      });
     },
   };
 }

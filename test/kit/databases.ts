@@ -44,8 +44,17 @@ export async function createTestDatabase(
   };
 }
 
-async function onServer(statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: `${inject("postgresUrl")}/postgres` });
+/** A database is only copied while nobody is connected to it; whoever just left may still be leaving. */
+export async function sealTemplate(postgresUrl: string): Promise<void> {
+  await onServer(`ALTER DATABASE ${TEMPLATE_DATABASE} WITH ALLOW_CONNECTIONS false`, postgresUrl);
+  await onServer(
+    `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '${TEMPLATE_DATABASE}'`,
+    postgresUrl,
+  );
+}
+
+async function onServer(statement: string, postgresUrl = inject("postgresUrl")): Promise<void> {
+  const client = new pg.Client({ connectionString: `${postgresUrl}/postgres` });
   await client.connect();
   try {
     await client.query(statement);

@@ -7,7 +7,7 @@ import type { TestProject } from "vitest/node";
 import { openEmbedded } from "../../src/database/embedded.ts";
 import { migrate } from "../../src/database/migrate.ts";
 import { openPostgres } from "../../src/database/postgres.ts";
-import { TEMPLATE_DATABASE } from "./databases.ts";
+import { sealTemplate, TEMPLATE_DATABASE } from "./databases.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -47,6 +47,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const template = await openPostgres(`${postgresUrl}/${TEMPLATE_DATABASE}`, { onError: () => {} });
   await migrate(template);
   await template.close();
+  await sealTemplate(postgresUrl);
 
   const embeddedTemplate = join(folder, "embedded");
   const embedded = await openEmbedded(embeddedTemplate, {});
