@@ -4,6 +4,9 @@ import { Prisma } from "./generated/client.ts";
 export const STALE_CREDENTIALS = "LL001";
 export const UNIQUE_VIOLATION = "23505";
 
+/** A value that no column can hold: text that is no UUID, a NUL. */
+const MALFORMED: readonly string[] = ["22P02", "22021"];
+
 /** What another attempt may cure: a serialization failure, a deadlock. */
 const RETRYABLE: readonly string[] = ["40001", "40P01"];
 
@@ -33,6 +36,11 @@ export function isRetryable(error: unknown): boolean {
   const state = sqlState(error);
   if (state !== undefined) return RETRYABLE.includes(state);
   return error instanceof Prisma.PrismaClientKnownRequestError && error.code === "P2034";
+}
+
+/** Whether a value that came from outside was refused as malformed. */
+export function isMalformed(error: unknown): boolean {
+  return MALFORMED.includes(sqlState(error) ?? "");
 }
 
 /** Whether the database is what failed: the caller may be told to come back. */

@@ -1,6 +1,7 @@
+import { PothosError } from "@pothos/core";
 import { GraphQLError, type GraphQLErrorExtensions } from "graphql";
 import type { Logger } from "pino";
-import { isUnavailable } from "../database/errors.ts";
+import { isMalformed, isUnavailable } from "../database/errors.ts";
 import { messageFor } from "../revocation/reasons.ts";
 import type { SessionEnd } from "../revocation/session-end.ts";
 import { TailBehindError } from "../revocation/tail.ts";
@@ -50,18 +51,26 @@ export function createErrorMask(log: Logger): (error: unknown) => GraphQLError {
   return (error) => {
     const located = error instanceof GraphQLError ? error : undefined;
     const cause = located ? rootCause(located) : error;
+    if (cause instanceof PothosError || isMalformed(cause)) {
+      return locate(failure("An argument is malformed. Check the ids and cursors.", { code: "BAD_REQUEST" }), located);
+    }
     if (cause instanceof GraphQLError) return located ?? cause;
     const shown =
       cause instanceof TailBehindError || isUnavailable(cause)
         ? serviceUnavailable()
         : failure("Unexpected error.", { code: "INTERNAL_SERVER_ERROR" });
     log.error({ err: cause, path: located?.path }, "an operation failed");
-    return new GraphQLError(shown.message, {
-      extensions: shown.extensions,
-      ...(located?.nodes ? { nodes: located.nodes } : {}),
-      ...(located?.path ? { path: located.path } : {}),
-    });
+    return locate(shown, located);
   };
+}
+
+/** The error at the place of the operation where it happened. */
+function locate({ message, extensions }: GraphQLError, located: GraphQLError | undefined): GraphQLError {
+  return new GraphQLError(message, {
+    extensions,
+    ...(located?.nodes ? { nodes: located.nodes } : {}),
+    ...(located?.path ? { path: located.path } : {}),
+  });
 }
 
 /** Executors wrap what a resolver threw into an error that knows the path, sometimes more than once. */

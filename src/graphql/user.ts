@@ -140,7 +140,8 @@ function matching(args: {
   if (args.role) where.role = args.role;
   if (args.status) where.status = args.status;
   if (args.search) {
-    const contains = checkText(args.search, "search");
+    // Prisma passes it on as a LIKE pattern; the signs that mean something there are to mean themselves.
+    const contains = checkText(args.search, "search").replace(/[\\%_]/g, "\\$&");
     where.OR = [
       { email: { contains, mode: "insensitive" } },
       { name: { contains, mode: "insensitive" } },
