@@ -26,6 +26,7 @@ export async function migrate(database: Database): Promise<readonly string[]> {
       );
     }
     if (known.every((name) => applied.includes(name))) return [];
+    await forgetFailedMigrations(database);
     return withSchemaEngine(database, async (engine) => {
       const output = await engine.applyMigrations({ migrationsList: list, filters: NO_FILTERS });
       return output.appliedMigrationNames;
@@ -52,13 +53,27 @@ export async function schemaDrift(database: Database): Promise<string> {
   });
 }
 
-async function appliedMigrations(database: Database): Promise<readonly string[]> {
+async function hasHistory(database: Database): Promise<boolean> {
   const tables = await database.prisma.$queryRaw<{ exists: boolean }[]>`
     SELECT to_regclass('_prisma_migrations') IS NOT NULL AS exists`;
-  if (!tables[0]?.exists) return [];
+  return tables[0]?.exists === true;
+}
+
+async function appliedMigrations(database: Database): Promise<readonly string[]> {
+  if (!(await hasHistory(database))) return [];
   const rows = await database.prisma.$queryRaw<{ migration_name: string }[]>`
     SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`;
   return rows.map((row) => row.migration_name);
+}
+
+/**
+ * A migration is sent as one script, which is applied entirely or not at all. So one that failed (a full disk, a
+ * lost connection) may simply be tried again, where Prisma would ask the operator to look what it left behind.
+ */
+async function forgetFailedMigrations(database: Database): Promise<void> {
+  if (!(await hasHistory(database))) return;
+  await database.prisma.$executeRaw`
+    UPDATE _prisma_migrations SET rolled_back_at = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL`;
 }
 
 async function readMigrations(): Promise<MigrationList> {
@@ -97,7 +112,12 @@ async function withSchemaEngine<T>(
   try {
     return await work(engine);
   } catch (error) {
-    throw panic ? new Error(panic, { cause: error }) : error;
+    // What the driver said is kept by number; the engine's message only refers to it.
+    const number = /External error id#(\d+)/.exec(String(error))?.[1];
+    const captured = number === undefined ? undefined : adapter.errorRegistry.consumeError(Number(number));
+    const reason = captured?.error ?? error;
+    const text = panic || (reason instanceof Error ? reason.message : String(reason));
+    throw new OperatorError(`The database (${database.description}) cannot be migrated: ${text}`, { cause: error });
   } finally {
     engine.free();
   }

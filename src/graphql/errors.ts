@@ -54,7 +54,11 @@ export function createErrorMask(log: Logger): (error: unknown) => GraphQLError {
     if (cause instanceof PothosError || isMalformed(cause)) {
       return locate(failure("An argument is malformed. Check the ids and cursors.", { code: "BAD_REQUEST" }), located);
     }
-    if (cause instanceof GraphQLError) return located ?? cause;
+    if (cause instanceof GraphQLError) {
+      const shown = located ?? cause;
+      // graphql's own errors at this point are about variables, and have no code.
+      return shown.extensions["code"] ? shown : locate(failure(shown.message, { ...shown.extensions, code: "BAD_REQUEST" }), shown);
+    }
     const shown =
       cause instanceof TailBehindError || isUnavailable(cause)
         ? serviceUnavailable()

@@ -93,8 +93,10 @@ function limitTokens(): Plugin {
         try {
           return parse(source, { ...options, maxTokens: MAX_TOKENS });
         } catch (error) {
-          if (!(error instanceof GraphQLError)) throw error;
           const extensions = { code: "GRAPHQL_PARSE_FAILED", http: { status: 400, spec: true } };
+          // Even so many tokens overflow the stack if each opens a list.
+          if (error instanceof RangeError) throw new GraphQLError("The document is nested too deeply.", { extensions });
+          if (!(error instanceof GraphQLError)) throw error;
           const { message, source, positions } = error;
           throw new GraphQLError(message, { source, positions, extensions });
         }
