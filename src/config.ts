@@ -50,7 +50,8 @@ function duration(leastMs: number, most: string, mostMs: number) {
 }
 
 const originSchema = z.string().refine(isOrigin, {
-  error: "must be origins like https://app.example.com, separated by commas ('*' would let any page act for its visitors)",
+  error:
+    "must be origins like https://app.example.com, separated by commas ('*' would let any page act for its visitors)",
 });
 
 function isOrigin(text: string): boolean {
@@ -61,7 +62,10 @@ function isOrigin(text: string): boolean {
 const settingsSchema = z
   .object({
     PORT: wholeNumber(0, 65_535).default(4_000),
-    HOST: z.string().min(1, "must be an address to listen on, like 127.0.0.1 or 0.0.0.0").default("127.0.0.1"),
+    HOST: z
+      .string()
+      .min(1, "must be an address to listen on, like 127.0.0.1 or 0.0.0.0")
+      .default("127.0.0.1"),
     PUBLIC_URL: z
       .string()
       .refine((text) => isOrigin(text.replace(/\/$/, "")), "must be an origin like https://login.example.com")

@@ -2,9 +2,8 @@ import process from "node:process";
 import { type Logger, pino } from "pino";
 import { type Config, readConfig } from "./config.ts";
 import type { Database, OnQuery } from "./database/database.ts";
-import { openEmbedded } from "./database/embedded.ts";
 import { migrate } from "./database/migrate.ts";
-import { openPostgres } from "./database/postgres.ts";
+import { openDatabase } from "./database/open.ts";
 import { createGraphQLServer } from "./graphql/server.ts";
 import { createWebSocketEndpoint } from "./graphql/websocket.ts";
 import { createGraphiQLPage } from "./http/graphiql.ts";
@@ -53,9 +52,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
   const undo: (() => unknown)[] = [];
   try {
     const onError = (error: unknown) => log.error({ err: error }, "the database is in trouble");
-    const database = config.databaseUrl
-      ? await openPostgres(config.databaseUrl, { onError, onQuery })
-      : await openEmbedded(config.dataDir, { onQuery });
+    const database = await openDatabase(config, { onError, onQuery });
     undo.push(() => database.close());
     const applied = await migrate(database);
     if (applied.length > 0) log.info({ migrations: applied }, "the database was migrated");

@@ -1,6 +1,5 @@
-import type { PrismaClient } from "./generated/client.ts";
 import { isRetryable } from "./errors.ts";
-import type { Prisma } from "./generated/client.ts";
+import type { Prisma, PrismaClient } from "./generated/client.ts";
 
 const MAX_ATTEMPTS = 5;
 

@@ -21,7 +21,15 @@ const UNAVAILABLE: readonly RegExp[] = [
 ];
 
 /** Prisma's own codes for a server that is not reached, a full pool, a transaction that could not start. */
-const UNAVAILABLE_IN_PRISMA: readonly string[] = ["P1001", "P1002", "P1008", "P1017", "P2024", "P2028", "P2037"];
+const UNAVAILABLE_IN_PRISMA: readonly string[] = [
+  "P1001",
+  "P1002",
+  "P1008",
+  "P1017",
+  "P2024",
+  "P2028",
+  "P2037",
+];
 
 /** The five characters that PostgreSQL names an error by, if this is one that came through Prisma. */
 export function sqlState(error: unknown): string | undefined {

@@ -22,7 +22,9 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
     file = await open(path, "a+", 0o600);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new OperatorError(`Cannot keep data in ${folder}: ${reason}. Set DATA_DIR to a folder you can write.`);
+    throw new OperatorError(
+      `Cannot keep data in ${folder}: ${reason}. Set DATA_DIR to a folder you can write.`,
+    );
   }
   if (!tryLock(file.fd, LOCKED_BYTE, 1)) {
     const holder = (await file.readFile("utf8")).trim() || "unknown";

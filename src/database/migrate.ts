@@ -5,7 +5,7 @@ import type { MigrationList, SchemaEngine } from "@prisma/schema-engine-wasm";
 import { OperatorError } from "../operator-error.ts";
 import type { Database } from "./database.ts";
 
-const MIGRATIONS = join(import.meta.dirname, "../../prisma/migrations");
+export const MIGRATIONS_FOLDER = join(import.meta.dirname, "../../prisma/migrations");
 const SCHEMA = join(import.meta.dirname, "../../prisma/schema.prisma");
 const NO_FILTERS = { externalTables: [], externalEnums: [] };
 
@@ -77,16 +77,16 @@ async function forgetFailedMigrations(database: Database): Promise<void> {
 }
 
 async function readMigrations(): Promise<MigrationList> {
-  const entries = await readdir(MIGRATIONS, { withFileTypes: true });
+  const entries = await readdir(MIGRATIONS_FOLDER, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   const lockfile = "migration_lock.toml";
   return {
-    baseDir: MIGRATIONS,
-    lockfile: { path: lockfile, content: await readFile(join(MIGRATIONS, lockfile), "utf8") },
+    baseDir: MIGRATIONS_FOLDER,
+    lockfile: { path: lockfile, content: await readFile(join(MIGRATIONS_FOLDER, lockfile), "utf8") },
     shadowDbInitScript: "",
     migrationDirectories: await Promise.all(
       names.sort().map(async (path) => {
-        const value = await readFile(join(MIGRATIONS, path, "migration.sql"), "utf8");
+        const value = await readFile(join(MIGRATIONS_FOLDER, path, "migration.sql"), "utf8");
         return { path, migrationFile: { path: "migration.sql", content: { tag: "ok" as const, value } } };
       }),
     ),
@@ -117,7 +117,9 @@ async function withSchemaEngine<T>(
     const captured = number === undefined ? undefined : adapter.errorRegistry.consumeError(Number(number));
     const reason = captured?.error ?? error;
     const text = panic || (reason instanceof Error ? reason.message : String(reason));
-    throw new OperatorError(`The database (${database.description}) cannot be migrated: ${text}`, { cause: error });
+    throw new OperatorError(`The database (${database.description}) cannot be migrated: ${text}`, {
+      cause: error,
+    });
   } finally {
     engine.free();
   }

@@ -109,7 +109,8 @@ async function probe(connection: pg.ClientConfig, description: string): Promise<
     }
   } catch (error) {
     if (error instanceof OperatorError) throw error;
-    const reason = error instanceof Error ? error.message || String(Reflect.get(error, "code")) : String(error);
+    const reason =
+      error instanceof Error ? error.message || String(Reflect.get(error, "code")) : String(error);
     throw new OperatorError(
       `Cannot use ${description}: ${reason}. Check DATABASE_URL, and that the server runs; ` +
         "without DATABASE_URL an embedded database is used.",

@@ -43,4 +43,6 @@ export const builder = new SchemaBuilder<{
 
 builder.queryType({ description: "What can be asked." });
 builder.mutationType({ description: "What can be done. Expected failures are members of the results." });
-builder.subscriptionType({ description: "What is told as it happens, over WebSocket or server-sent events." });
+builder.subscriptionType({
+  description: "What is told as it happens, over WebSocket or server-sent events.",
+});

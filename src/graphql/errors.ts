@@ -28,11 +28,14 @@ export function badRequest(issues: readonly ValidationIssue[]): GraphQLError {
 }
 
 /** The node cannot say whether the session is still valid, or whether a change took effect. */
-export function serviceUnavailable(): GraphQLError {
-  return failure("The service cannot answer now. Try again in a moment; what you did may have taken effect.", {
-    code: "SERVICE_UNAVAILABLE",
-    http: { status: 503, headers: { "retry-after": "2" } },
-  });
+function serviceUnavailable(): GraphQLError {
+  return failure(
+    "The service cannot answer now. Try again in a moment; what you did may have taken effect.",
+    {
+      code: "SERVICE_UNAVAILABLE",
+      http: { status: 503, headers: { "retry-after": "2" } },
+    },
+  );
 }
 
 export function isServiceUnavailable(error: GraphQLError): boolean {
@@ -52,12 +55,17 @@ export function createErrorMask(log: Logger): (error: unknown) => GraphQLError {
     const located = error instanceof GraphQLError ? error : undefined;
     const cause = located ? rootCause(located) : error;
     if (cause instanceof PothosError || isMalformed(cause)) {
-      return locate(failure("An argument is malformed. Check the ids and cursors.", { code: "BAD_REQUEST" }), located);
+      return locate(
+        failure("An argument is malformed. Check the ids and cursors.", { code: "BAD_REQUEST" }),
+        located,
+      );
     }
     if (cause instanceof GraphQLError) {
       const shown = located ?? cause;
       // graphql's own errors at this point are about variables, and have no code.
-      return shown.extensions["code"] ? shown : locate(failure(shown.message, { ...shown.extensions, code: "BAD_REQUEST" }), shown);
+      return shown.extensions["code"]
+        ? shown
+        : locate(failure(shown.message, { ...shown.extensions, code: "BAD_REQUEST" }), shown);
     }
     const shown =
       cause instanceof TailBehindError || isUnavailable(cause)

@@ -133,4 +133,3 @@ function untilEnded<T>(
     },
   };
 }
-

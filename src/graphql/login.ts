@@ -42,7 +42,8 @@ const LoginSuccessObject = builder.objectType(LoginSuccess, {
     user: t.field({ type: UserObject, description: "Whose it is.", resolve: (success) => success.user }),
     token: t.string({
       nullable: true,
-      description: "Its token, if `returnToken` asked for it; otherwise it is in a cookie that no script can read.",
+      description:
+        "Its token, if `returnToken` asked for it; otherwise it is in a cookie that no script can read.",
       resolve: (success) => success.token ?? null,
     }),
   }),
@@ -87,7 +88,8 @@ const SignUpInput = builder.inputType("SignUpInput", {
 builder.mutationFields((t) => ({
   login: t.field({
     type: LoginResult,
-    description: "Begins a session with an email and a password. A session that the browser had before is ended.",
+    description:
+      "Begins a session with an email and a password. A session that the browser had before is ended.",
     args: { input: t.arg({ type: LoginInput, required: true, description: "Who, and how." }) },
     resolve: async (_root, { input }, context) => {
       const refusal = refuseDelivery(input.returnToken, context);
@@ -131,7 +133,10 @@ builder.mutationFields((t) => ({
 }));
 
 /** A browser's token goes into the cookie only, out of scripts' reach (OWASP ASVS 5.0, 3.3.4). */
-function refuseDelivery(returnToken: boolean | null | undefined, context: Context): ValidationError | undefined {
+function refuseDelivery(
+  returnToken: boolean | null | undefined,
+  context: Context,
+): ValidationError | undefined {
   const path = "input.returnToken";
   if (returnToken && context.isBrowser) {
     const message = "A browser gets its session as a cookie: leave returnToken out.";
@@ -148,7 +153,10 @@ function refuseDelivery(returnToken: boolean | null | undefined, context: Contex
 async function deliver(
   context: Context,
   started: StartedSession,
-  input: { readonly returnToken?: boolean | null | undefined; readonly remember?: boolean | null | undefined },
+  input: {
+    readonly returnToken?: boolean | null | undefined;
+    readonly remember?: boolean | null | undefined;
+  },
 ): Promise<LoginSuccess> {
   if (input.returnToken) return new LoginSuccess(started, started.token);
   const { cookies } = context;

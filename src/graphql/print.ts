@@ -10,6 +10,8 @@ const printed = `${printSchema(lexicographicSortSchema(createSchema()))}\n`;
 if (!process.argv.includes("--check")) {
   await writeFile(FILE, printed);
 } else if ((await readFile(FILE, "utf8").catch(() => "")) !== printed) {
-  process.stderr.write("schema/schema.graphql does not match the code: run `npm run generate` and commit it.\n");
+  process.stderr.write(
+    "schema/schema.graphql does not match the code: run `npm run generate` and commit it.\n",
+  );
   process.exitCode = 1;
 }

@@ -103,4 +103,3 @@ export const EmailTaken = builder.objectType(EmailTakenError, {
   interfaces: [ErrorInterface],
   isTypeOf: (value) => value instanceof EmailTakenError,
 });
-

@@ -64,7 +64,8 @@ builder.mutationFields((t) => ({
   }),
   revokeSession: t.field({
     type: RevokeSessionResult,
-    description: "Ends a session: one's own with REVOKED_BY_USER, anybody's for SUPPORT and ADMIN with REVOKED_BY_ADMIN.",
+    description:
+      "Ends a session: one's own with REVOKED_BY_USER, anybody's for SUPPORT and ADMIN with REVOKED_BY_ADMIN.",
     args: { id: t.arg.id({ required: true, description: "The session's id." }) },
     resolve: async (_root, args, context) => {
       const revoker = revokerOf(context);
@@ -100,4 +101,3 @@ builder.mutationFields((t) => ({
 function clearOwnCookie(context: Context): void {
   if (context.cookies?.isPresented) context.cookies.clear();
 }
-

@@ -95,7 +95,8 @@ function limitTokens(): Plugin {
         } catch (error) {
           const extensions = { code: "GRAPHQL_PARSE_FAILED", http: { status: 400, spec: true } };
           // Even so many tokens overflow the stack if each opens a list.
-          if (error instanceof RangeError) throw new GraphQLError("The document is nested too deeply.", { extensions });
+          if (error instanceof RangeError)
+            throw new GraphQLError("The document is nested too deeply.", { extensions });
           if (!(error instanceof GraphQLError)) throw error;
           const { message, source, positions } = error;
           throw new GraphQLError(message, { source, positions, extensions });
@@ -124,4 +125,3 @@ function acceptOnlyJson(): Plugin {
     },
   };
 }
-

@@ -31,7 +31,10 @@ export const SessionObject = builder.prismaObject("Session", {
       type: "DateTime",
       description: "When it was last used, to the minute. An open socket is not use.",
     }),
-    expiresAt: t.expose("expiresAt", { type: "DateTime", description: "When it ends, however much it is used." }),
+    expiresAt: t.expose("expiresAt", {
+      type: "DateTime",
+      description: "When it ends, however much it is used.",
+    }),
     ipAddress: t.exposeString("ipAddress", { nullable: true, description: "From where they logged in." }),
     userAgent: t.exposeString("userAgent", { nullable: true, description: "What the client says it is." }),
     device: t.string({
@@ -71,7 +74,8 @@ builder.queryFields((t) => ({
   currentSession: t.field({
     type: SessionObject,
     nullable: true,
-    description: "The session that makes this request. Null: not logged in. An ended one fails with its reason.",
+    description:
+      "The session that makes this request. Null: not logged in. An ended one fails with its reason.",
     resolve: (_root, _args, context) => {
       const { credentials } = context;
       if (credentials.kind === "anonymous") return null;

@@ -73,7 +73,7 @@ export const UserObject = builder.prismaObject("User", {
 });
 
 /** The viewer's user as Pothos wants it, with the column that the directory leaves in the database. */
-export function toUser(user: Snapshot["user"]): User {
+function toUser(user: Snapshot["user"]): User {
   return { ...user, passwordHash: "" };
 }
 
@@ -142,10 +142,7 @@ function matching(args: {
   if (args.search) {
     // Prisma passes it on as a LIKE pattern; the signs that mean something there are to mean themselves.
     const contains = checkText(args.search, "search").replace(/[\\%_]/g, "\\$&");
-    where.OR = [
-      { email: { contains, mode: "insensitive" } },
-      { name: { contains, mode: "insensitive" } },
-    ];
+    where.OR = [{ email: { contains, mode: "insensitive" } }, { name: { contains, mode: "insensitive" } }];
   }
   return where;
 }

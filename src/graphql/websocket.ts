@@ -1,7 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { type ExecutionArgs, GraphQLError } from "graphql";
-import { type Context as ProtocolContext, handleProtocols, makeServer, type SubscribePayload } from "graphql-ws";
+import type { ExecutionArgs, GraphQLError } from "graphql";
+import {
+  handleProtocols,
+  makeServer,
+  type Context as ProtocolContext,
+  type SubscribePayload,
+} from "graphql-ws";
 import type { Logger } from "pino";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
 import type { Config } from "../config.ts";
@@ -19,7 +24,10 @@ const CLOSE = {
   authenticationRequired: [4403, "Authentication required"],
   restarting: [1012, "Service restart"],
   tryLater: [1013, "Try again later"],
-} as const satisfies Record<string, readonly [number, string] | ((reason: string) => readonly [number, string])>;
+} as const satisfies Record<
+  string,
+  readonly [number, string] | ((reason: string) => readonly [number, string])
+>;
 
 /** Larger messages are closed with 1009. */
 const MAX_MESSAGE_BYTES = 65_536;

@@ -9,7 +9,11 @@ const PREFLIGHT_MAX_AGE_S = 600;
  * deny-lists of "simple" requests have been passed before (GHSA-9q82-xgwf-vj6h). Answers what it refuses, and
  * preflights, itself; returns whether the request may go on.
  */
-export function passesGuard(request: IncomingMessage, response: ServerResponse, config: OriginConfig): boolean {
+export function passesGuard(
+  request: IncomingMessage,
+  response: ServerResponse,
+  config: OriginConfig,
+): boolean {
   response.setHeader("vary", "origin");
   if (!isFromAllowedSite(request, config)) return refuseSite(response);
   allowOtherOrigin(request, response, config);
@@ -23,7 +27,9 @@ export function passesGuard(request: IncomingMessage, response: ServerResponse, 
       if (request.headers["content-type"] !== undefined && !isJson(request)) return refuseType(response);
       return true;
     case "POST":
-      return isJson(request) && request.headers["content-encoding"] === undefined ? true : refuseType(response);
+      return isJson(request) && request.headers["content-encoding"] === undefined
+        ? true
+        : refuseType(response);
     default:
       response.setHeader("allow", "GET, POST, OPTIONS");
       return refuse(response, 405, "BAD_REQUEST", "Use POST, or GET for queries.");
@@ -47,7 +53,12 @@ function isJson(request: IncomingMessage): boolean {
 }
 
 function refuseSite(response: ServerResponse): false {
-  return refuse(response, 403, "CROSS_SITE", "Pages of this origin may not call the service. See ALLOWED_ORIGINS.");
+  return refuse(
+    response,
+    403,
+    "CROSS_SITE",
+    "Pages of this origin may not call the service. See ALLOWED_ORIGINS.",
+  );
 }
 
 function refuseType(response: ServerResponse): false {
@@ -57,6 +68,8 @@ function refuseType(response: ServerResponse): false {
 function refuse(response: ServerResponse, status: number, code: string, message: string): false {
   const body = JSON.stringify({ errors: [{ message, extensions: { code } }] });
   // The body that was sent is not read, so the connection cannot be used again.
-  response.writeHead(status, { "content-type": "application/json; charset=utf-8", connection: "close" }).end(body);
+  response
+    .writeHead(status, { "content-type": "application/json; charset=utf-8", connection: "close" })
+    .end(body);
   return false;
 }

@@ -3,8 +3,8 @@ import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { OperatorError } from "../operator-error.ts";
-import { passesGuard } from "./graphql-guard.ts";
 import { type Page, wantsPage } from "./graphiql.ts";
+import { passesGuard } from "./graphql-guard.ts";
 import { isFromAllowedSite, ownOrigin } from "./request-origin.ts";
 
 /** Headers of every answer. */
@@ -100,7 +100,9 @@ export async function listen(server: Server, config: Pick<Config, "host" | "port
 }
 
 function answer(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" }).end(text);
+  response
+    .writeHead(status, { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" })
+    .end(text);
 }
 
 function refuseUpgrade(socket: Duplex, status: string): void {

@@ -30,7 +30,7 @@ export interface DirectoryOptions {
   readonly capacity: number;
 }
 
-export type Resolution =
+type Resolution =
   | { readonly kind: "live"; readonly lease: Lease }
   | { readonly kind: "ended"; readonly end: SessionEnd }
   | { readonly kind: "unknown" };
@@ -84,7 +84,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
   }
 
   /** Takes what was read into memory. Leases that are held on the session live on. */
-  function admit(snapshot: Snapshot): ServedSession {
+  function admit(snapshot: Snapshot): void {
     let served = bySessionId.get(snapshot.session.id);
     if (served) {
       const { tokenHash } = served.snapshot.session;
@@ -96,8 +96,6 @@ export function createDirectory(options: DirectoryOptions): Directory {
       bySessionId.set(served.id, served);
     }
     byTokenHash.set(snapshot.session.tokenHash, served);
-    evict();
-    return served;
   }
 
   function onReleased(served: ServedSession): void {
@@ -106,7 +104,10 @@ export function createDirectory(options: DirectoryOptions): Directory {
     evict();
   }
 
-  /** Forgets the sessions used longest ago, as far as nobody holds them. */
+  /**
+   * Forgets the sessions used longest ago, as far as nobody holds them. Only when a lease was released: whoever
+   * loads a session takes a lease on it next, and must still find it.
+   */
   function evict(): void {
     let surplus = byTokenHash.size - options.capacity;
     if (surplus <= 0) return;

@@ -4,7 +4,13 @@ import { change } from "../database/change.ts";
 import { STALE_CREDENTIALS, sqlState } from "../database/errors.ts";
 import type { PrismaClient, Session, User } from "../database/generated/client.ts";
 import type { PasswordHasher } from "../users/password.ts";
-import { EMAIL_MAX_LENGTH, emailSchema, type Invalid, presentedPasswordSchema, validate } from "../users/validation.ts";
+import {
+  EMAIL_MAX_LENGTH,
+  emailSchema,
+  type Invalid,
+  presentedPasswordSchema,
+  validate,
+} from "../users/validation.ts";
 import { createToken, hashToken } from "./token.ts";
 
 /** Where a session is used from. */

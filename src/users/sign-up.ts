@@ -4,7 +4,14 @@ import { sqlState, UNIQUE_VIOLATION } from "../database/errors.ts";
 import type { PrismaClient, User } from "../database/generated/client.ts";
 import type { PasswordHasher } from "./password.ts";
 import type { Role } from "./roles.ts";
-import { emailSchema, type Invalid, nameSchema, passwordSchema, presentedPasswordSchema, validate } from "./validation.ts";
+import {
+  emailSchema,
+  type Invalid,
+  nameSchema,
+  passwordSchema,
+  presentedPasswordSchema,
+  validate,
+} from "./validation.ts";
 
 export interface SignUpInput {
   readonly email: string;

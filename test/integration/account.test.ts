@@ -37,12 +37,16 @@ describe.each(DATABASES)("accounts on the %s database", (kind) => {
   const signUpWith = async (changes: Partial<SignUpInput>) =>
     (await createTestClient(node.url).run(SignUpDocument, { input: signUpInput(changes) })).data?.signUp;
   const logInWith = async (email: string, password: string) =>
-    (await createTestClient(node.url).run(LoginDocument, { input: { email, password, returnToken: true } })).data?.login;
+    (await createTestClient(node.url).run(LoginDocument, { input: { email, password, returnToken: true } }))
+      .data?.login;
 
   describe("signing up", () => {
     test("begins a session of a new USER", async () => {
       const result = await signUpWith({ name: "  Ann Example " });
-      expect(result).toMatchObject({ __typename: "LoginSuccess", user: { name: "Ann Example", role: "USER" } });
+      expect(result).toMatchObject({
+        __typename: "LoginSuccess",
+        user: { name: "Ann Example", role: "USER" },
+      });
     });
 
     test("with an email that is taken, in any case, is refused as EmailTakenError", async () => {
@@ -66,7 +70,11 @@ describe.each(DATABASES)("accounts on the %s database", (kind) => {
       ["a password of 257 characters", { password: "x".repeat(257) }, "input.password"],
       ["a password of 900 KB", { password: "x".repeat(900_000), passwordConfirmation: "" }, "input.password"],
       ["a password with a NUL", { password: "password\0" }, "input.password"],
-      ["another password the second time", { passwordConfirmation: "different" }, "input.passwordConfirmation"],
+      [
+        "another password the second time",
+        { passwordConfirmation: "different" },
+        "input.passwordConfirmation",
+      ],
     ])("with %s is refused, naming the field", async (_name, changes, path) => {
       const result = await signUpWith(changes);
       if (result?.__typename !== "ValidationError") throw new Error(`got ${JSON.stringify(result)}`);
@@ -130,7 +138,12 @@ describe.each(DATABASES)("accounts on the %s database", (kind) => {
 
     test("hashes the password anew when the cost was changed, and logs nobody out by it", async () => {
       const user = await signUp(node.url);
-      const cheap = await argon2.hash(user.password, { type: argon2.argon2id, memoryCost: 8_192, timeCost: 2, parallelism: 1 });
+      const cheap = await argon2.hash(user.password, {
+        type: argon2.argon2id,
+        memoryCost: 8_192,
+        timeCost: 2,
+        parallelism: 1,
+      });
       await node.sql(
         `WITH settings AS MATERIALIZED (SELECT set_config('live_logout.same_password', 'on', true))
          UPDATE users SET password_hash = $2 FROM settings WHERE id = $1`,
@@ -147,7 +160,10 @@ describe.each(DATABASES)("accounts on the %s database", (kind) => {
 
     test("stores the token only as its hash, and the password only as argon2id", async () => {
       const user = await signUp(node.url);
-      const [row] = await node.sql("SELECT to_jsonb(sessions) || to_jsonb(users) AS row FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = $1", [user.sessionId]);
+      const [row] = await node.sql(
+        "SELECT to_jsonb(sessions) || to_jsonb(users) AS row FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = $1",
+        [user.sessionId],
+      );
       const text = JSON.stringify(row);
       expect(text).toContain("$argon2id$");
       expect(text).not.toContain(user.token);
@@ -162,7 +178,9 @@ describe.each(DATABASES)("accounts on the %s database", (kind) => {
 
     test("is all that a browser gets: HttpOnly, SameSite=Strict, for this browser session only", async () => {
       const user = await signUp(node.url);
-      const { data, headers } = await browser().run(LoginDocument, { input: { email: user.email, password: user.password } });
+      const { data, headers } = await browser().run(LoginDocument, {
+        input: { email: user.email, password: user.password },
+      });
       expect(data?.login).toMatchObject({ __typename: "LoginSuccess", token: null });
       expect(cookieOf(headers)).toMatch(/^session=lls_[0-9A-Za-z]{49}; Path=\/; HttpOnly; SameSite=Strict$/);
       const cookie = cookieOf(headers).split(";")[0] ?? "";
@@ -196,7 +214,10 @@ describe.each(DATABASES)("accounts on the %s database", (kind) => {
 
     test("returnToken is refused to a browser", async () => {
       const { data } = await browser().run(SignUpDocument, { input: signUpInput({ returnToken: true }) });
-      expect(data?.signUp).toMatchObject({ __typename: "ValidationError", issues: [{ path: "input.returnToken" }] });
+      expect(data?.signUp).toMatchObject({
+        __typename: "ValidationError",
+        issues: [{ path: "input.returnToken" }],
+      });
     });
 
     test("is cleared by logging out, with the same attributes", async () => {
@@ -270,17 +291,26 @@ describe.each(DATABASES)("accounts on the %s database", (kind) => {
       expect((await user.run(ViewerDocument)).data?.viewer).toBeNull();
     });
 
-    test.each(["nonsense", randomUUID(), "' or 1=1--", "x".repeat(10_000)])("finds no user %.20s", async (userId) => {
-      const admin = await logIn(node.url, ADMIN);
-      const { data } = await admin.run(ChangeUserRoleDocument, { userId, role: "USER" });
-      expect(data?.changeUserRole.__typename).toBe("NotFoundError");
-    });
+    test.each(["nonsense", randomUUID(), "' or 1=1--", "x".repeat(10_000)])(
+      "finds no user %.20s",
+      async (userId) => {
+        const admin = await logIn(node.url, ADMIN);
+        const { data } = await admin.run(ChangeUserRoleDocument, { userId, role: "USER" });
+        expect(data?.changeUserRole.__typename).toBe("NotFoundError");
+      },
+    );
 
     test("the last active administrator can be neither demoted nor deactivated", async () => {
       const admin = await logIn(node.url, ADMIN);
       const demoted = await admin.run(ChangeUserRoleDocument, { userId: admin.userId, role: "USER" });
-      expect(demoted.data?.changeUserRole).toMatchObject({ __typename: "ValidationError", issues: [{ path: "role" }] });
-      const deactivated = await admin.run(SetUserStatusDocument, { userId: admin.userId, status: "DEACTIVATED" });
+      expect(demoted.data?.changeUserRole).toMatchObject({
+        __typename: "ValidationError",
+        issues: [{ path: "role" }],
+      });
+      const deactivated = await admin.run(SetUserStatusDocument, {
+        userId: admin.userId,
+        status: "DEACTIVATED",
+      });
       expect(deactivated.data?.setUserStatus).toMatchObject({
         __typename: "ValidationError",
         issues: [{ path: "status" }],
@@ -332,9 +362,9 @@ describe("the first start", () => {
     const user = await signUp(first.url);
     await first.sql("DELETE FROM users WHERE role = 'ADMIN'");
     await first.stop();
-    await expect(startTestNode("postgres", { on: database, settings: { ADMIN_EMAIL: user.email } })).rejects.toThrow(
-      /is an ordinary user. Set ADMIN_EMAIL/,
-    );
+    await expect(
+      startTestNode("postgres", { on: database, settings: { ADMIN_EMAIL: user.email } }),
+    ).rejects.toThrow(/is an ordinary user. Set ADMIN_EMAIL/);
     await database.remove();
   });
 });

@@ -114,10 +114,15 @@ describe("GraphQL over HTTP", () => {
     });
 
     test("preflights are answered for allowed origins only", async () => {
-      const allowed = await send(node.url, { method: "OPTIONS", headers: { origin: "https://app.example.com" } });
+      const allowed = await send(node.url, {
+        method: "OPTIONS",
+        headers: { origin: "https://app.example.com" },
+      });
       expect(allowed.status).toBe(204);
       expect(allowed.headers["access-control-allow-headers"]).toBe("content-type, authorization");
-      expect((await send(node.url, { method: "OPTIONS", headers: { origin: "https://evil.example" } })).status).toBe(403);
+      expect(
+        (await send(node.url, { method: "OPTIONS", headers: { origin: "https://evil.example" } })).status,
+      ).toBe(403);
     });
   });
 
@@ -158,7 +163,9 @@ describe("GraphQL over HTTP", () => {
 
     test("with a content type that is not JSON is refused", async () => {
       const headers = { "content-type": "message/rfc822" };
-      expect((await send(node.url, { method: "GET", path: path("{ __typename }"), headers })).status).toBe(415);
+      expect((await send(node.url, { method: "GET", path: path("{ __typename }"), headers })).status).toBe(
+        415,
+      );
     });
 
     test("takes no token from the URL", async () => {
@@ -170,11 +177,14 @@ describe("GraphQL over HTTP", () => {
     });
   });
 
-  test.each(["PUT", "DELETE", "PATCH", "TRACE", "HEAD"])("%s is refused with 405 and what is allowed", async (method) => {
-    const answer = await send(node.url, { method, headers: JSON_TYPE });
-    expect(answer.status).toBe(405);
-    expect(answer.headers.allow).toBe("GET, POST, OPTIONS");
-  });
+  test.each(["PUT", "DELETE", "PATCH", "TRACE", "HEAD"])(
+    "%s is refused with 405 and what is allowed",
+    async (method) => {
+      const answer = await send(node.url, { method, headers: JSON_TYPE });
+      expect(answer.status).toBe(405);
+      expect(answer.headers.allow).toBe("GET, POST, OPTIONS");
+    },
+  );
 
   describe("an operation that cannot be executed", () => {
     const run = (request: object) =>
@@ -190,13 +200,33 @@ describe("GraphQL over HTTP", () => {
       ["a list of 20 000 levels", { query: `{ user(id: ${"[".repeat(20_000)}` }, "GRAPHQL_PARSE_FAILED"],
       ["20 000 aliases", { query: `{${"a:__typename ".repeat(20_000)}}` }, "GRAPHQL_PARSE_FAILED"],
       ["an unknown field", { query: "{ nothing }" }, "GRAPHQL_VALIDATION_FAILED"],
-      ["a field of the input that nobody knows", {
-        query: `mutation { signUp(input: { role: ADMIN, email: "a@b.c", name: "n", password: "p", passwordConfirmation: "p" }) { __typename } }`,
-      }, "GRAPHQL_VALIDATION_FAILED"],
-      ["a fragment that holds itself", { query: "{ ...a } fragment a on Query { ...a }" }, "GRAPHQL_VALIDATION_FAILED"],
-      ["two operations and no name", { query: "query A { __typename } query B { __typename }" }, "OPERATION_RESOLUTION_FAILURE"],
-      ["the name of no operation", { query: "query A { __typename }", operationName: "B" }, "OPERATION_RESOLUTION_FAILURE"],
-      ["a variable of another type", { query: "query ($id: ID!) { user(id: $id) { id } }", variables: { id: {} } }, "BAD_REQUEST"],
+      [
+        "a field of the input that nobody knows",
+        {
+          query: `mutation { signUp(input: { role: ADMIN, email: "a@b.c", name: "n", password: "p", passwordConfirmation: "p" }) { __typename } }`,
+        },
+        "GRAPHQL_VALIDATION_FAILED",
+      ],
+      [
+        "a fragment that holds itself",
+        { query: "{ ...a } fragment a on Query { ...a }" },
+        "GRAPHQL_VALIDATION_FAILED",
+      ],
+      [
+        "two operations and no name",
+        { query: "query A { __typename } query B { __typename }" },
+        "OPERATION_RESOLUTION_FAILURE",
+      ],
+      [
+        "the name of no operation",
+        { query: "query A { __typename }", operationName: "B" },
+        "OPERATION_RESOLUTION_FAILURE",
+      ],
+      [
+        "a variable of another type",
+        { query: "query ($id: ID!) { user(id: $id) { id } }", variables: { id: {} } },
+        "BAD_REQUEST",
+      ],
       ["a variable that is missing", { query: "query ($id: ID!) { user(id: $id) { id } }" }, "BAD_REQUEST"],
     ])("such as %s is a bad request", async (_name, request, code) => {
       const answer = await run(request);
@@ -217,12 +247,18 @@ describe("GraphQL over HTTP", () => {
       `Bearer lls_${"0".repeat(49)}`,
       `Bearer lls_${"x".repeat(7_000)}`,
     ])("make an anonymous viewer: %.40s", async (authorization) => {
-      expect(await createTestClient(node.url, { authorization }).run(ViewerDocument)).toMatchObject(anonymous);
+      expect(await createTestClient(node.url, { authorization }).run(ViewerDocument)).toMatchObject(
+        anonymous,
+      );
     });
 
     test("make an anonymous viewer: a token with one character changed, in another case, or twice", async () => {
       const last = user.token.at(-1) === "0" ? "1" : "0";
-      const changed = [user.token.slice(0, -1) + last, user.token.toLowerCase(), `${user.token},${user.token}`];
+      const changed = [
+        user.token.slice(0, -1) + last,
+        user.token.toLowerCase(),
+        `${user.token},${user.token}`,
+      ];
       for (const token of changed) {
         const client = createTestClient(node.url, { authorization: `Bearer ${token}` });
         expect(await client.run(ViewerDocument)).toMatchObject(anonymous);
@@ -241,7 +277,9 @@ describe("GraphQL over HTTP", () => {
 
     test("cost no query, unless their checksum is right", async () => {
       const statements: string[] = [];
-      const counted = await startTestNode("postgres", { onQuery: (statement) => void statements.push(statement) });
+      const counted = await startTestNode("postgres", {
+        onQuery: (statement) => void statements.push(statement),
+      });
       try {
         await createTestClient(counted.url).run(ViewerDocument);
         statements.length = 0;
@@ -273,18 +311,27 @@ describe("GraphQL over HTTP", () => {
     });
 
     test("/graphql is GraphiQL for a browser, from this origin alone and not in a frame", async () => {
-      const answer = await send(node.url, { method: "GET", headers: { accept: "text/html,*/*", "sec-fetch-site": "none" } });
+      const answer = await send(node.url, {
+        method: "GET",
+        headers: { accept: "text/html,*/*", "sec-fetch-site": "none" },
+      });
       expect(answer.status).toBe(200);
       expect(answer.headers["content-security-policy"]).toContain("frame-ancestors 'none'");
       expect(answer.headers["content-security-policy"]).toContain("default-src 'none'");
       expect(answer.body).toContain("GraphiQL");
-      const zipped = await send(node.url, { method: "GET", headers: { accept: "text/html", "accept-encoding": "gzip" } });
+      const zipped = await send(node.url, {
+        method: "GET",
+        headers: { accept: "text/html", "accept-encoding": "gzip" },
+      });
       expect(zipped.headers["content-encoding"]).toBe("gzip");
     });
 
     test.each([
       ["a Host with a path", "GET /readyz HTTP/1.1\r\nHost: a/b\r\nConnection: close\r\n\r\n"],
-      ["a Host with a port that is none", "GET /readyz HTTP/1.1\r\nHost: a:99999\r\nConnection: close\r\n\r\n"],
+      [
+        "a Host with a port that is none",
+        "GET /readyz HTTP/1.1\r\nHost: a:99999\r\nConnection: close\r\n\r\n",
+      ],
       ["no Host", "GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n"],
       ["a path that is none", "GET //:0 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"],
     ])("%s is a bad request", async (_name, bytes) => {
@@ -315,7 +362,11 @@ describe("GraphQL over HTTP", () => {
       const someone = await signUp(broken.url);
       const answer = await someone.run("{ mySessions { online } }");
       expect(answer.errors).toMatchObject([
-        { message: "Unexpected error.", extensions: { code: "INTERNAL_SERVER_ERROR" }, path: ["mySessions", 0, "online"] },
+        {
+          message: "Unexpected error.",
+          extensions: { code: "INTERNAL_SERVER_ERROR" },
+          path: ["mySessions", 0, "online"],
+        },
       ]);
       expect(JSON.stringify(answer)).not.toContain("10.0.0.1");
       expect(broken.logged.join("")).toContain("10.0.0.1");

@@ -136,57 +136,68 @@ describe.each(DATABASES)("live logout on the %s database", (kind) => {
     return { first, second: await logIn(node.url, first) };
   }
 
-  test.each(ENDINGS)("after $name a WebSocket client is told $reason, completed and closed with it", async (ending) => {
-    const { first, second } = await twoSessions();
-    const subscriber = await subscribeByWebSocket(node.url, second.token);
+  test.each(ENDINGS)(
+    "after $name a WebSocket client is told $reason, completed and closed with it",
+    async (ending) => {
+      const { first, second } = await twoSessions();
+      const subscriber = await subscribeByWebSocket(node.url, second.token);
 
-    await ending.end(node, first, second);
+      await ending.end(node, first, second);
 
-    expect(await subscriber.next()).toMatchObject({
-      sessionId: second.sessionId,
-      userId: second.userId,
-      reason: ending.reason,
-      current: true,
-    });
-    expect(await within(5_000, "complete", subscriber.ended)).toBe("complete");
-    expect(await within(5_000, "the close", subscriber.closed)).toEqual({
-      code: 4401,
-      reason: `Session revoked: ${ending.reason}`,
-    });
-    expect(subscriber.events).toHaveLength(1);
+      expect(await subscriber.next()).toMatchObject({
+        sessionId: second.sessionId,
+        userId: second.userId,
+        reason: ending.reason,
+        current: true,
+      });
+      expect(await within(5_000, "complete", subscriber.ended)).toBe("complete");
+      expect(await within(5_000, "the close", subscriber.closed)).toEqual({
+        code: 4401,
+        reason: `Session revoked: ${ending.reason}`,
+      });
+      expect(subscriber.events).toHaveLength(1);
 
-    const afterwards = await second.run(ViewerDocument);
-    expect(afterwards).toMatchObject({
-      status: 200,
-      data: { viewer: null },
-      errors: [{ extensions: { code: "UNAUTHENTICATED", reason: ending.reason } }],
-    });
-    const other = await first.run(ViewerDocument);
-    expect(other.data?.viewer?.id).toBe(ending.sparesFirst ? first.userId : undefined);
-  });
+      const afterwards = await second.run(ViewerDocument);
+      expect(afterwards).toMatchObject({
+        status: 200,
+        data: { viewer: null },
+        errors: [{ extensions: { code: "UNAUTHENTICATED", reason: ending.reason } }],
+      });
+      const other = await first.run(ViewerDocument);
+      expect(other.data?.viewer?.id).toBe(ending.sparesFirst ? first.userId : undefined);
+    },
+  );
 
-  test.each(ENDINGS)("after $name a client of server-sent events is told $reason and the stream ends", async (ending) => {
-    const { first, second } = await twoSessions();
-    const subscriber = await subscribeBySse(node.url, second.token);
+  test.each(ENDINGS)(
+    "after $name a client of server-sent events is told $reason and the stream ends",
+    async (ending) => {
+      const { first, second } = await twoSessions();
+      const subscriber = await subscribeBySse(node.url, second.token);
 
-    await ending.end(node, first, second);
+      await ending.end(node, first, second);
 
-    expect(await subscriber.next()).toMatchObject({ reason: ending.reason, current: true });
-    expect(await within(5_000, "the end of the stream", subscriber.ended)).toBe("complete");
-    expect(subscriber.events).toHaveLength(1);
-    expect((await second.run(ViewerDocument)).errors).toMatchObject([{ extensions: { reason: ending.reason } }]);
-  });
+      expect(await subscriber.next()).toMatchObject({ reason: ending.reason, current: true });
+      expect(await within(5_000, "the end of the stream", subscriber.ended)).toBe("complete");
+      expect(subscriber.events).toHaveLength(1);
+      expect((await second.run(ViewerDocument)).errors).toMatchObject([
+        { extensions: { reason: ending.reason } },
+      ]);
+    },
+  );
 
-  test.each(DELETIONS)("after $name its client is told and closed, and the token is nobody's", async ({ end }) => {
-    const { first, second } = await twoSessions();
-    const subscriber = await subscribeByWebSocket(node.url, second.token);
+  test.each(DELETIONS)(
+    "after $name its client is told and closed, and the token is nobody's",
+    async ({ end }) => {
+      const { first, second } = await twoSessions();
+      const subscriber = await subscribeByWebSocket(node.url, second.token);
 
-    await end(node, first, second);
+      await end(node, first, second);
 
-    expect(await subscriber.next()).toMatchObject({ reason: "REVOKED_BY_ADMIN", current: true });
-    expect((await within(5_000, "the close", subscriber.closed)).code).toBe(4401);
-    expect((await second.run(ViewerDocument)).data?.viewer).toBeNull();
-  });
+      expect(await subscriber.next()).toMatchObject({ reason: "REVOKED_BY_ADMIN", current: true });
+      expect((await within(5_000, "the close", subscriber.closed)).code).toBe(4401);
+      expect((await second.run(ViewerDocument)).data?.viewer).toBeNull();
+    },
+  );
 
   test("with the scope MINE a client hears of each of its user's sessions, its own last", async () => {
     const { first, second } = await twoSessions();
@@ -195,7 +206,11 @@ describe.each(DATABASES)("live logout on the %s database", (kind) => {
 
     await succeed(stranger.run(LogoutDocument));
     await succeed(second.run(LogoutDocument));
-    expect(await subscriber.next()).toMatchObject({ sessionId: second.sessionId, reason: "LOGOUT", current: false });
+    expect(await subscriber.next()).toMatchObject({
+      sessionId: second.sessionId,
+      reason: "LOGOUT",
+      current: false,
+    });
     await succeed(first.run(RevokeAllSessionsDocument, {}));
     expect(await subscriber.next()).toMatchObject({ sessionId: first.sessionId, current: true });
 

@@ -67,8 +67,12 @@ describe.each(DATABASES)("sessions on the %s database", (kind) => {
       const user = await signUp(node.url);
       const expired = await logIn(node.url, user);
       const idle = await logIn(node.url, user);
-      await node.sql("UPDATE sessions SET expires_at = now() - interval '1 s' WHERE id = $1", [expired.sessionId]);
-      await node.sql("UPDATE sessions SET last_seen_at = now() - interval '15 days' WHERE id = $1", [idle.sessionId]);
+      await node.sql("UPDATE sessions SET expires_at = now() - interval '1 s' WHERE id = $1", [
+        expired.sessionId,
+      ]);
+      await node.sql("UPDATE sessions SET last_seen_at = now() - interval '15 days' WHERE id = $1", [
+        idle.sessionId,
+      ]);
       const { data } = await user.run(MySessionsDocument);
       expect(data?.mySessions.map(({ id }) => id)).toEqual([user.sessionId]);
     });
@@ -84,17 +88,23 @@ describe.each(DATABASES)("sessions on the %s database", (kind) => {
       const { data, errors } = await user.run(ViewerDocument);
       expect(data?.viewer).toBeNull();
       expect(errors).toMatchObject([{ extensions: { code: "UNAUTHENTICATED", reason } }]);
-      const events = await node.sql("SELECT reason, actor_id FROM session_event WHERE session_id = $1 ORDER BY id DESC LIMIT 1", [
-        user.sessionId,
-      ]);
+      const events = await node.sql(
+        "SELECT reason, actor_id FROM session_event WHERE session_id = $1 ORDER BY id DESC LIMIT 1",
+        [user.sessionId],
+      );
       expect(events).toEqual([{ reason, actor_id: null }]);
     });
 
     test("that SQL shortens while a node has it in memory ends when it is due", async () => {
       const user = await signUp(node.url);
       await user.run(ViewerDocument);
-      await node.sql("UPDATE sessions SET expires_at = now() + interval '200 ms' WHERE id = $1", [user.sessionId]);
-      await eventually("the session is refused", async () => (await user.run(ViewerDocument)).data?.viewer === null);
+      await node.sql("UPDATE sessions SET expires_at = now() + interval '200 ms' WHERE id = $1", [
+        user.sessionId,
+      ]);
+      await eventually(
+        "the session is refused",
+        async () => (await user.run(ViewerDocument)).data?.viewer === null,
+      );
       expect((await user.run(ViewerDocument)).errors).toMatchObject([{ extensions: { reason: "EXPIRED" } }]);
     });
   });
@@ -103,7 +113,10 @@ describe.each(DATABASES)("sessions on the %s database", (kind) => {
     const user = await signUp(node.url);
     await user.run(ViewerDocument);
     await node.sql("UPDATE users SET name = 'Eve' WHERE id = $1", [user.userId]);
-    await eventually("the new name", async () => (await user.run(ViewerDocument)).data?.viewer?.name === "Eve");
+    await eventually(
+      "the new name",
+      async () => (await user.run(ViewerDocument)).data?.viewer?.name === "Eve",
+    );
   });
 
   describe("revoking", () => {
@@ -111,7 +124,9 @@ describe.each(DATABASES)("sessions on the %s database", (kind) => {
       const first = await signUp(node.url);
       const [second, third] = [await logIn(node.url, first), await logIn(node.url, first)];
       await third.run(RevokeSessionDocument, { id: second.sessionId });
-      const alive = await Promise.all([first, second, third].map(async (it) => (await it.run(ViewerDocument)).data?.viewer?.id));
+      const alive = await Promise.all(
+        [first, second, third].map(async (it) => (await it.run(ViewerDocument)).data?.viewer?.id),
+      );
       expect(alive).toEqual([first.userId, undefined, first.userId]);
     });
 
@@ -128,7 +143,15 @@ describe.each(DATABASES)("sessions on the %s database", (kind) => {
       const [user, stranger] = [await signUp(node.url), await signUp(node.url)];
       const foreign = await user.run(RevokeSessionDocument, { id: stranger.sessionId });
       expect(foreign.data?.revokeSession.__typename).toBe("NotFoundError");
-      for (const id of [randomUUID(), "1", "' or 1=1--", `{${stranger.sessionId}}`, "x".repeat(100_000), "\0", ""]) {
+      for (const id of [
+        randomUUID(),
+        "1",
+        "' or 1=1--",
+        `{${stranger.sessionId}}`,
+        "x".repeat(100_000),
+        "\0",
+        "",
+      ]) {
         expect((await user.run(RevokeSessionDocument, { id })).data).toEqual(foreign.data);
       }
       expect((await stranger.run(ViewerDocument)).data?.viewer?.id).toBe(stranger.userId);
@@ -148,10 +171,13 @@ describe.each(DATABASES)("sessions on the %s database", (kind) => {
       const support = await withRole("SUPPORT");
       const user = await signUp(node.url);
       await support.run(RevokeSessionDocument, { id: user.sessionId });
-      const events = await node.sql("SELECT actor_id, reason, ip_address FROM session_event WHERE session_id = $1 AND type = 'SESSION_REVOKED'", [
-        user.sessionId,
+      const events = await node.sql(
+        "SELECT actor_id, reason, ip_address FROM session_event WHERE session_id = $1 AND type = 'SESSION_REVOKED'",
+        [user.sessionId],
+      );
+      expect(events).toEqual([
+        { actor_id: support.userId, reason: "REVOKED_BY_ADMIN", ip_address: "127.0.0.1" },
       ]);
-      expect(events).toEqual([{ actor_id: support.userId, reason: "REVOKED_BY_ADMIN", ip_address: "127.0.0.1" }]);
     });
 
     test("all of nobody's sessions is NotFoundError for staff too", async () => {
@@ -182,9 +208,12 @@ describe.each(DATABASES)("sessions on the %s database", (kind) => {
       "mutation { revokeAllSessions { __typename } }",
     ];
 
-    test.each([...STAFF_ONLY, ...ADMIN_ONLY, ...SIGNED_IN])("anonymous clients get UNAUTHENTICATED for %s", async (query) => {
-      expect(await codes(createTestClient(node.url), query)).toEqual(["UNAUTHENTICATED"]);
-    });
+    test.each([...STAFF_ONLY, ...ADMIN_ONLY, ...SIGNED_IN])(
+      "anonymous clients get UNAUTHENTICATED for %s",
+      async (query) => {
+        expect(await codes(createTestClient(node.url), query)).toEqual(["UNAUTHENTICATED"]);
+      },
+    );
 
     test.each([...STAFF_ONLY, ...ADMIN_ONLY])("users get FORBIDDEN for %s", async (query) => {
       expect(await codes(await signUp(node.url), query)).toEqual(["FORBIDDEN"]);
@@ -223,7 +252,10 @@ describe.each(DATABASES)("sessions on the %s database", (kind) => {
       const seen: string[] = [];
       let after: string | null = null;
       for (;;) {
-        const { data }: { data: UsersPage | null | undefined } = await admin.run<UsersPage, unknown>(USERS, { first: 2, after });
+        const { data }: { data: UsersPage | null | undefined } = await admin.run<UsersPage, unknown>(USERS, {
+          first: 2,
+          after,
+        });
         if (!data) throw new Error("no page");
         seen.push(...data.users.edges.map((edge) => edge.node.id));
         after = data.users.pageInfo.endCursor;
@@ -237,7 +269,9 @@ describe.each(DATABASES)("sessions on the %s database", (kind) => {
     test("of users can be searched by a part of the email in any case", async () => {
       const admin = await logIn(node.url, ADMIN);
       const user = await signUp(node.url);
-      const { data } = await admin.run<UsersPage, unknown>(USERS, { search: user.email.slice(3, 20).toUpperCase() });
+      const { data } = await admin.run<UsersPage, unknown>(USERS, {
+        search: user.email.slice(3, 20).toUpperCase(),
+      });
       expect(data?.users.edges.map((edge) => edge.node.email)).toEqual([user.email]);
       const wildcard = await admin.run<UsersPage, unknown>(USERS, { search: "%" });
       expect(wildcard.data?.users.totalCount).toBe(0);
@@ -267,7 +301,10 @@ describe.each(DATABASES)("sessions on the %s database", (kind) => {
       await logIn(node.url, user);
       const count = async (filter: string) => {
         const query = `{ sessions(filter: { ${filter} }) { totalCount edges { node { id user { id } } } } }`;
-        const { data, errors } = await admin.run<{ sessions: { totalCount: number; edges: unknown[] } }, unknown>(query);
+        const { data, errors } = await admin.run<
+          { sessions: { totalCount: number; edges: unknown[] } },
+          unknown
+        >(query);
         expect(errors).toEqual([]);
         expect(data?.sessions.edges).toHaveLength(data?.sessions.totalCount ?? -1);
         return data?.sessions.totalCount;
@@ -280,20 +317,27 @@ describe.each(DATABASES)("sessions on the %s database", (kind) => {
       expect(await count(`${own}, lastSeenBefore: "9999-01-01T00:00:00+02:00"`)).toBe(2);
     });
 
-    test.each(['userId: "x"', 'ipAddress: "\\u0000"', 'createdBefore: "2026-02-30T00:00:00Z"', "role: NOBODY", "nothing: 1"])(
-      "of sessions with the filter { %s } are refused",
-      async (filter) => {
-        const admin = await logIn(node.url, ADMIN);
-        const { errors } = await admin.run(`{ sessions(filter: { ${filter} }) { totalCount } }`);
-        expect(errors).toHaveLength(1);
-        expect(errors[0]?.message).not.toBe("Unexpected error.");
-      },
-    );
+    test.each([
+      'userId: "x"',
+      'ipAddress: "\\u0000"',
+      'createdBefore: "2026-02-30T00:00:00Z"',
+      "role: NOBODY",
+      "nothing: 1",
+    ])("of sessions with the filter { %s } are refused", async (filter) => {
+      const admin = await logIn(node.url, ADMIN);
+      const { errors } = await admin.run(`{ sessions(filter: { ${filter} }) { totalCount } }`);
+      expect(errors).toHaveLength(1);
+      expect(errors[0]?.message).not.toBe("Unexpected error.");
+    });
 
     test("a user's sessions are for themself and staff", async () => {
       const user = await signUp(node.url);
-      const { data } = await user.run<{ viewer: { sessions: unknown[] } }, unknown>("{ viewer { sessions { id current user { id } } } }");
-      expect(data?.viewer.sessions).toEqual([{ id: user.sessionId, current: true, user: { id: user.userId } }]);
+      const { data } = await user.run<{ viewer: { sessions: unknown[] } }, unknown>(
+        "{ viewer { sessions { id current user { id } } } }",
+      );
+      expect(data?.viewer.sessions).toEqual([
+        { id: user.sessionId, current: true, user: { id: user.userId } },
+      ]);
     });
   });
 
@@ -302,8 +346,11 @@ describe.each(DATABASES)("sessions on the %s database", (kind) => {
     onTestFinished(() => database.remove());
     const before = await startTestNode(kind, { on: database });
     const user = await signUp(before.url);
-    await before.sql("UPDATE sessions SET last_seen_at = now() - interval '1 hour' WHERE id = $1", [user.sessionId]);
-    const isRecent = "SELECT last_seen_at > now() - interval '1 minute' AS recent FROM sessions WHERE id = $1";
+    await before.sql("UPDATE sessions SET last_seen_at = now() - interval '1 hour' WHERE id = $1", [
+      user.sessionId,
+    ]);
+    const isRecent =
+      "SELECT last_seen_at > now() - interval '1 minute' AS recent FROM sessions WHERE id = $1";
     await user.run(ViewerDocument);
     expect(await before.sql(isRecent, [user.sessionId])).toEqual([{ recent: false }]);
     await before.stop();

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { ViewerDocument } from "../../src/client/generated/graphql.ts";
-import { openPostgres } from "../../src/database/postgres.ts";
-import { migrate, schemaDrift } from "../../src/database/migrate.ts";
 import { openEmbedded } from "../../src/database/embedded.ts";
+import { migrate, schemaDrift } from "../../src/database/migrate.ts";
+import { openPostgres } from "../../src/database/postgres.ts";
 import { logIn, signUp, withToken } from "../kit/client.ts";
 import { createTestDatabase, DATABASES } from "../kit/databases.ts";
 import { within } from "../kit/deadline.ts";
@@ -64,7 +64,9 @@ describe("starting the service", () => {
     const folder = await temporaryFolder();
     const holder = startProcess({ DATA_DIR: folder });
     const url = await holder.ready();
-    expect(await refused({ DATA_DIR: folder })).toContain(`The folder ${folder} is in use by process ${holder.child.pid}`);
+    expect(await refused({ DATA_DIR: folder })).toContain(
+      `The folder ${folder} is in use by process ${holder.child.pid}`,
+    );
     expect((await signUp(url)).userId).toBeTruthy();
   });
 
@@ -83,7 +85,9 @@ describe("starting the service", () => {
     const folder = await temporaryFolder();
     const file = join(folder, "file");
     await writeFile(file, "kept");
-    expect(await refused({ DATA_DIR: join(file, "data") })).toContain(`Cannot keep data in ${join(file, "data")}`);
+    expect(await refused({ DATA_DIR: join(file, "data") })).toContain(
+      `Cannot keep data in ${join(file, "data")}`,
+    );
     expect(await readFile(file, "utf8")).toBe("kept");
     if (process.getuid?.() !== 0) {
       await chmod(folder, 0o500);
@@ -94,7 +98,11 @@ describe("starting the service", () => {
   test.each([
     ["a server that is not there", () => "postgresql://someone:secret@127.0.0.1:1/app", /ECONNREFUSED/],
     ["a database that does not exist", () => `${inject("postgresUrl")}/nothing`, /"nothing" does not exist/],
-    ["a wrong password", () => `${inject("postgresUrl").replace(":postgres@", ":secret@")}/postgres`, /password authentication failed/],
+    [
+      "a wrong password",
+      () => `${inject("postgresUrl").replace(":postgres@", ":secret@")}/postgres`,
+      /password authentication failed/,
+    ],
   ])("on %s is refused, without telling the password", async (_name, url, reason) => {
     const message = await refused({ DATABASE_URL: url() });
     expect(message).toMatch(reason);
@@ -103,7 +111,11 @@ describe("starting the service", () => {
   });
 
   test("with bad settings is refused, naming all of them", async () => {
-    const message = await refused({ PORT: "99999", SESSION_TTL: "5x", DATABASE_URL: "mysql://root:secret@host/app" });
+    const message = await refused({
+      PORT: "99999",
+      SESSION_TTL: "5x",
+      DATABASE_URL: "mysql://root:secret@host/app",
+    });
     expect(message).toMatch(/PORT must be.*\n.*DATABASE_URL must be.*\n.*SESSION_TTL must be/);
     expect(message).not.toContain("secret");
   });
@@ -120,22 +132,27 @@ describe("migrations", () => {
     for (const node of nodes) onTestFinished(() => node.stop());
     expect(nodes.filter((node) => node.firstAdministrator)).toHaveLength(1);
     const user = await signUp(nodes[0].url);
-    expect((await withToken(nodes[1].url, user.token).run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
+    expect((await withToken(nodes[1].url, user.token).run(ViewerDocument)).data?.viewer?.id).toBe(
+      user.userId,
+    );
   });
 
-  test.each(DATABASES)("that a newer version made are refused on the %s database, and nothing is changed", async (kind) => {
-    const database = await createTestDatabase(kind);
-    onTestFinished(() => database.remove());
-    const node = await startTestNode(kind, { on: database });
-    await node.sql(
-      "INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ($1, '', now(), '29991231000000_future')",
-      [randomUUID()],
-    );
-    await node.stop();
-    await expect(startTestNode(kind, { on: database })).rejects.toThrow(
-      /newer than this version of live-logout: it has the migration 29991231000000_future/,
-    );
-  });
+  test.each(DATABASES)(
+    "that a newer version made are refused on the %s database, and nothing is changed",
+    async (kind) => {
+      const database = await createTestDatabase(kind);
+      onTestFinished(() => database.remove());
+      const node = await startTestNode(kind, { on: database });
+      await node.sql(
+        "INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ($1, '', now(), '29991231000000_future')",
+        [randomUUID()],
+      );
+      await node.stop();
+      await expect(startTestNode(kind, { on: database })).rejects.toThrow(
+        /newer than this version of live-logout: it has the migration 29991231000000_future/,
+      );
+    },
+  );
 
   test("make what schema.prisma says", async () => {
     const database = await openEmbedded(await temporaryFolder(), {});
@@ -149,9 +166,14 @@ describe("migrations", () => {
     const opened = await openPostgres(database.settings["DATABASE_URL"] ?? "", { onError: () => {} });
     onTestFinished(() => opened.close());
     // In the way of the migration's last statements.
-    await opened.prisma.$executeRaw`CREATE FUNCTION users_end_sessions() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'`;
-    await expect(migrate(opened)).rejects.toThrow(/cannot be migrated: function "users_end_sessions" already exists/);
-    expect(await opened.prisma.$queryRaw`SELECT to_regclass('users')::text AS users`).toEqual([{ users: null }]);
+    await opened.prisma
+      .$executeRaw`CREATE FUNCTION users_end_sessions() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'`;
+    await expect(migrate(opened)).rejects.toThrow(
+      /cannot be migrated: function "users_end_sessions" already exists/,
+    );
+    expect(await opened.prisma.$queryRaw`SELECT to_regclass('users')::text AS users`).toEqual([
+      { users: null },
+    ]);
 
     await opened.prisma.$executeRaw`DROP FUNCTION users_end_sessions()`;
     expect(await migrate(opened)).toEqual(["20261121000000_sessions"]);

@@ -30,7 +30,9 @@ describe.each(DATABASES)("the triggers on the %s database", (kind) => {
     return id;
   }
   async function events(): Promise<readonly string[]> {
-    const rows = await node.sql("SELECT type, reason FROM session_event WHERE user_id = $1 ORDER BY id", [userId]);
+    const rows = await node.sql("SELECT type, reason FROM session_event WHERE user_id = $1 ORDER BY id", [
+      userId,
+    ]);
     return rows.map((row) => (row["reason"] ? `${row["type"]} ${row["reason"]}` : String(row["type"])));
   }
   const refusal = (code: string) => expect.objectContaining({ code });
@@ -38,7 +40,9 @@ describe.each(DATABASES)("the triggers on the %s database", (kind) => {
   test("P6: each beginning, change and end of a session stands in the log, with its reason", async () => {
     const id = await insertSession();
     await node.sql("UPDATE sessions SET expires_at = now() + interval '2 days' WHERE id = $1", [id]);
-    await node.sql("UPDATE sessions SET revoked_at = now(), revocation_reason = 'POLICY' WHERE id = $1", [id]);
+    await node.sql("UPDATE sessions SET revoked_at = now(), revocation_reason = 'POLICY' WHERE id = $1", [
+      id,
+    ]);
     expect(await events()).toEqual(["SESSION_CREATED", "SESSION_CHANGED", "SESSION_REVOKED POLICY"]);
   });
 
@@ -67,7 +71,11 @@ describe.each(DATABASES)("the triggers on the %s database", (kind) => {
 
   test("P6: the log is append-only", async () => {
     await insertSession();
-    for (const statement of ["UPDATE session_event SET reason = 'X'", "DELETE FROM session_event", "TRUNCATE session_event"]) {
+    for (const statement of [
+      "UPDATE session_event SET reason = 'X'",
+      "DELETE FROM session_event",
+      "TRUNCATE session_event",
+    ]) {
       await expect(node.sql(statement)).rejects.toEqual(refusal("LL002"));
     }
   });
@@ -75,15 +83,22 @@ describe.each(DATABASES)("the triggers on the %s database", (kind) => {
   test("a revoked session stays revoked, at its time and for its reason", async () => {
     const id = await insertSession();
     await node.sql("UPDATE sessions SET revoked_at = now() WHERE id = $1", [id]);
-    for (const change of ["revoked_at = NULL", "revoked_at = now() + interval '1 hour'", "revocation_reason = 'POLICY'"]) {
-      await expect(node.sql(`UPDATE sessions SET ${change} WHERE id = $1`, [id])).rejects.toEqual(refusal("LL003"));
+    for (const change of [
+      "revoked_at = NULL",
+      "revoked_at = now() + interval '1 hour'",
+      "revocation_reason = 'POLICY'",
+    ]) {
+      await expect(node.sql(`UPDATE sessions SET ${change} WHERE id = $1`, [id])).rejects.toEqual(
+        refusal("LL003"),
+      );
     }
     expect(await events()).toEqual(["SESSION_CREATED", "SESSION_REVOKED REVOKED_BY_ADMIN"]);
   });
 
   test("a session keeps its user", async () => {
     const id = await insertSession();
-    const statement = "UPDATE sessions SET user_id = (SELECT id FROM users WHERE id <> $2 LIMIT 1) WHERE id = $1";
+    const statement =
+      "UPDATE sessions SET user_id = (SELECT id FROM users WHERE id <> $2 LIMIT 1) WHERE id = $1";
     await expect(node.sql(statement, [id, userId])).rejects.toEqual(refusal("LL003"));
   });
 
@@ -96,20 +111,23 @@ describe.each(DATABASES)("the triggers on the %s database", (kind) => {
     ["role", "'ADMIN'", "ROLE_CHANGED"],
     ["status", "'DEACTIVATED'", "USER_DEACTIVATED"],
     ["password_hash", "'another'", "PASSWORD_CHANGED"],
-  ])("P4: a change of %s ends all the user's sessions in the same transaction", async (column, value, reason) => {
-    await insertSession();
-    await insertSession();
-    await node.sql(`UPDATE users SET ${column} = ${value} WHERE id = $1`, [userId]);
-    expect(await events()).toEqual([
-      "SESSION_CREATED",
-      "SESSION_CREATED",
-      `SESSION_REVOKED ${reason}`,
-      `SESSION_REVOKED ${reason}`,
-    ]);
-    expect(await node.sql("SELECT credential_version FROM users WHERE id = $1", [userId])).toEqual([
-      { credential_version: 2 },
-    ]);
-  });
+  ])(
+    "P4: a change of %s ends all the user's sessions in the same transaction",
+    async (column, value, reason) => {
+      await insertSession();
+      await insertSession();
+      await node.sql(`UPDATE users SET ${column} = ${value} WHERE id = $1`, [userId]);
+      expect(await events()).toEqual([
+        "SESSION_CREATED",
+        "SESSION_CREATED",
+        `SESSION_REVOKED ${reason}`,
+        `SESSION_REVOKED ${reason}`,
+      ]);
+      expect(await node.sql("SELECT credential_version FROM users WHERE id = $1", [userId])).toEqual([
+        { credential_version: 2 },
+      ]);
+    },
+  );
 
   test("P4: a change of a user that is rolled back ends no session", async () => {
     await insertSession();
@@ -207,7 +225,9 @@ describe("writers that meet on PostgreSQL", () => {
   /** Resolves when the other client waits for a lock: the moment that a race is held open at. */
   async function isWaiting(observer: pg.Client, pid: number): Promise<void> {
     for (let attempt = 0; attempt < 10_000; attempt++) {
-      const { rows } = await observer.query("SELECT wait_event_type FROM pg_stat_activity WHERE pid = $1", [pid]);
+      const { rows } = await observer.query("SELECT wait_event_type FROM pg_stat_activity WHERE pid = $1", [
+        pid,
+      ]);
       if (rows[0]?.wait_event_type === "Lock") return;
     }
     throw new Error("it never waited");
@@ -224,14 +244,17 @@ describe("writers that meet on PostgreSQL", () => {
     const fastPid = await backend(fast);
     const waiting = fast.query(INSERT_SESSION, [other]);
     await isWaiting(reader, fastPid);
-    expect((await reader.query("SELECT * FROM session_event WHERE user_id = ANY ($1)", [[one, other]])).rows).toEqual([]);
+    expect(
+      (await reader.query("SELECT * FROM session_event WHERE user_id = ANY ($1)", [[one, other]])).rows,
+    ).toEqual([]);
 
     await slow.query("COMMIT");
     await waiting;
 
-    const { rows } = await reader.query("SELECT user_id FROM session_event WHERE user_id = ANY ($1) ORDER BY id", [
-      [one, other],
-    ]);
+    const { rows } = await reader.query(
+      "SELECT user_id FROM session_event WHERE user_id = ANY ($1) ORDER BY id",
+      [[one, other]],
+    );
     expect(rows.map((row) => row.user_id)).toEqual([one, other]);
   });
 
@@ -271,4 +294,3 @@ describe("writers that meet on PostgreSQL", () => {
     await expect(change).rejects.toEqual(expect.objectContaining({ code: "LL004" }));
   });
 });
-

@@ -53,8 +53,14 @@ describe("the WebSocket endpoint", () => {
     await isOver;
 
     expect(client.received.slice(before)).toEqual([]);
-    expect(await node.sql("SELECT id FROM sessions WHERE id = $1 AND revoked_at IS NULL", [user.sessionId])).toHaveLength(1);
-    expect(await node.sql("SELECT * FROM session_event WHERE actor_id = $1 AND type = 'SESSION_REVOKED'", [user.userId])).toEqual([]);
+    expect(
+      await node.sql("SELECT id FROM sessions WHERE id = $1 AND revoked_at IS NULL", [user.sessionId]),
+    ).toHaveLength(1);
+    expect(
+      await node.sql("SELECT * FROM session_event WHERE actor_id = $1 AND type = 'SESSION_REVOKED'", [
+        user.userId,
+      ]),
+    ).toEqual([]);
   });
 
   test("every operation is completed before the close, in this order: next, complete, close", async () => {
@@ -70,7 +76,9 @@ describe("the WebSocket endpoint", () => {
 
     const order = client.received
       .slice(before)
-      .map((item) => (item.kind === "close" ? `close ${item.code}` : `${item.message["type"]} ${item.message["id"]}`));
+      .map((item) =>
+        item.kind === "close" ? `close ${item.code}` : `${item.message["type"]} ${item.message["id"]}`,
+      );
     for (const id of ["one", "two", "three"]) {
       expect(order.indexOf(`next ${id}`)).toBeGreaterThanOrEqual(0);
       expect(order.indexOf(`complete ${id}`)).toBeGreaterThan(order.indexOf(`next ${id}`));
@@ -85,7 +93,11 @@ describe("the WebSocket endpoint", () => {
     expect(client.received.slice(1)).toEqual([
       {
         kind: "message",
-        message: { type: "next", id: "bye", payload: { data: { logout: { __typename: "RevokeSessionSuccess" } } } },
+        message: {
+          type: "next",
+          id: "bye",
+          payload: { data: { logout: { __typename: "RevokeSessionSuccess" } } },
+        },
       },
       { kind: "message", message: { type: "complete", id: "bye" } },
       { kind: "close", code: 4401, reason: "Session revoked: LOGOUT" },
@@ -94,7 +106,9 @@ describe("the WebSocket endpoint", () => {
 
   test("a mutation after a logout in the same operation is refused", async () => {
     const session = await logIn(node.url, user);
-    const { data, errors } = await session.run("mutation { logout { __typename } again: revokeAllSessions { __typename } }");
+    const { data, errors } = await session.run(
+      "mutation { logout { __typename } again: revokeAllSessions { __typename } }",
+    );
     expect(data).toBeNull();
     expect(errors).toMatchObject([{ extensions: { code: "UNAUTHENTICATED", reason: "LOGOUT" } }]);
     expect((await user.run("{ viewer { id } }")).errors).toEqual([]);
@@ -125,15 +139,13 @@ describe("the WebSocket endpoint", () => {
     expect(await client.next("close")).toMatchObject({ code: 4403 });
   });
 
-  test.each([
-    ["https://evil.example"],
-    ["null"],
-    ["http://127.0.0.1.evil.example"],
-    ["https://127.0.0.1"],
-  ])("an upgrade from a page of %s is refused with 403, whatever cookie it brings", async (origin) => {
-    const client = await open({ headers: { origin, cookie: `session=${user.token}` } });
-    expect(client.status).toBe("HTTP/1.1 403 Forbidden");
-  });
+  test.each([["https://evil.example"], ["null"], ["http://127.0.0.1.evil.example"], ["https://127.0.0.1"]])(
+    "an upgrade from a page of %s is refused with 403, whatever cookie it brings",
+    async (origin) => {
+      const client = await open({ headers: { origin, cookie: `session=${user.token}` } });
+      expect(client.status).toBe("HTTP/1.1 403 Forbidden");
+    },
+  );
 
   test("an upgrade at another path is refused with 404", async () => {
     expect((await open({ path: "/elsewhere" })).status).toBe("HTTP/1.1 404 Not Found");
@@ -184,14 +196,20 @@ describe("the WebSocket endpoint", () => {
   test.each([
     ["a syntax error", "{", "GRAPHQL_PARSE_FAILED"],
     ["an unknown field", "{ nothing }", "GRAPHQL_VALIDATION_FAILED"],
-    ["a nesting that would overflow the parser", `${"{a".repeat(5_000)}${"}".repeat(5_000)}`, "GRAPHQL_PARSE_FAILED"],
+    [
+      "a nesting that would overflow the parser",
+      `${"{a".repeat(5_000)}${"}".repeat(5_000)}`,
+      "GRAPHQL_PARSE_FAILED",
+    ],
   ])("%s is an error of that operation, and the socket lives", async (_name, query, code) => {
     const client = await connect(user);
     client.send({ type: "subscribe", id: "bad", payload: { query } });
     const error = await client.next("error");
     expect(error).toMatchObject({ message: { id: "bad", payload: [{ extensions: { code } }] } });
     client.send({ type: "subscribe", id: "good", payload: { query: "{ viewer { id } }" } });
-    expect(await client.next("next")).toMatchObject({ message: { payload: { data: { viewer: { id: user.userId } } } } });
+    expect(await client.next("next")).toMatchObject({
+      message: { payload: { data: { viewer: { id: user.userId } } } },
+    });
   });
 
   test("a session with an open socket is online until the socket is gone", async () => {

@@ -3,7 +3,7 @@ import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import { print } from "graphql";
 import { LoginDocument, SignUpDocument } from "../../src/client/generated/graphql.ts";
 
-export interface GraphQLAnswer<Data> {
+interface GraphQLAnswer<Data> {
   readonly status: number;
   readonly headers: Headers;
   readonly data: Data | null | undefined;

@@ -1,6 +1,5 @@
-import { pino } from "pino";
 import pg from "pg";
-import { onTestFinished } from "vitest";
+import { pino } from "pino";
 import { readConfig } from "../../src/config.ts";
 import { type Node, type NodeOptions, startNode } from "../../src/main.ts";
 import { createTestDatabase, type DatabaseKind, type TestDatabase } from "./databases.ts";
@@ -23,7 +22,7 @@ export interface TestNodeOptions extends NodeOptions {
   readonly on?: TestDatabase;
 }
 
-/** Starts a node on a free port of the loopback interface. The caller stops it; see {@link useNode}. */
+/** Starts a node on a free port of the loopback interface. The caller stops it. */
 export async function startTestNode(kind: DatabaseKind, options: TestNodeOptions = {}): Promise<TestNode> {
   const database = options.on ?? (await createTestDatabase(kind));
   const logged: string[] = [];
@@ -50,19 +49,14 @@ export async function startTestNode(kind: DatabaseKind, options: TestNodeOptions
   };
 }
 
-/** A node for one test; stopped when that has finished. */
-export async function useNode(kind: DatabaseKind, options: TestNodeOptions = {}): Promise<TestNode> {
-  const node = await startTestNode(kind, options);
-  onTestFinished(() => node.stop());
-  return node;
-}
-
 async function connect(
   node: Node,
   { settings }: TestDatabase,
 ): Promise<{ readonly query: TestNode["sql"]; readonly end: () => Promise<void> }> {
   if (settings["DATABASE_URL"]) {
     const client = new pg.Client({ connectionString: settings["DATABASE_URL"] });
+    // The end of the database, which a test may bring about, is no error of the test's.
+    client.on("error", () => {});
     await client.connect();
     return {
       query: async (text, values = []) => (await client.query<Row>(text, [...values])).rows,

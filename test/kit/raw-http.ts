@@ -26,7 +26,11 @@ export async function send(
   const [response] = (await within(5_000, "an answer", once(outgoing, "response"))) as [IncomingMessage];
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);
-  return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() };
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    body: Buffer.concat(chunks).toString(),
+  };
 }
 
 /** Writes bytes to the port and gives the whole answer: for what no HTTP client would send. */

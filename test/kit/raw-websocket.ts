@@ -6,7 +6,7 @@ import { within } from "./deadline.ts";
 const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
 /** What came from the server: a JSON message, or its close frame. */
-export type Received =
+type Received =
   | { readonly kind: "message"; readonly message: Record<string, unknown> }
   | { readonly kind: "close"; readonly code: number; readonly reason: string };
 
@@ -97,10 +97,13 @@ export async function openRawWebSocket(url: string, options: RawOptions = {}): P
     send: (message) => sendFrame("text", typeof message === "string" ? message : JSON.stringify(message)),
     async next(kind, fits = () => true) {
       const find = () =>
-        received.find((item) => (item.kind === "close" ? kind === "close" : item.message["type"] === kind) && fits(item));
+        received.find(
+          (item) => (item.kind === "close" ? kind === "close" : item.message["type"] === kind) && fits(item),
+        );
       for (let found = find(); ; found = find()) {
         if (found) return found;
-        if (socket.destroyed) throw new Error(`the socket ended without ${kind}: ${JSON.stringify(received)}`);
+        if (socket.destroyed)
+          throw new Error(`the socket ended without ${kind}: ${JSON.stringify(received)}`);
         const { promise, resolve } = Promise.withResolvers<void>();
         waiters.push(resolve);
         await within(5_000, kind, promise);

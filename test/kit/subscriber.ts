@@ -9,7 +9,7 @@ import {
 } from "../../src/client/generated/graphql.ts";
 import { within } from "./deadline.ts";
 
-export type Revocation = SessionRevokedSubscription["sessionRevoked"];
+type Revocation = SessionRevokedSubscription["sessionRevoked"];
 
 /** What one client saw of `sessionRevoked`, from the subscription to its end. */
 export interface Subscriber {

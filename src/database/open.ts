@@ -1,0 +1,16 @@
+import type { Database, OnQuery } from "./database.ts";
+import { openEmbedded } from "./embedded.ts";
+import { openPostgres } from "./postgres.ts";
+
+/**
+ * Opens the PostgreSQL at `databaseUrl`, or without one the embedded database in `dataDir`. Neither is migrated
+ * yet. Throws `OperatorError` for what the operator has to mend.
+ */
+export function openDatabase(
+  settings: { readonly databaseUrl: string | undefined; readonly dataDir: string },
+  options: { readonly onError: (error: Error) => void; readonly onQuery?: OnQuery | undefined },
+): Promise<Database> {
+  return settings.databaseUrl
+    ? openPostgres(settings.databaseUrl, options)
+    : openEmbedded(settings.dataDir, options);
+}

@@ -1,0 +1,382 @@
+import { randomUUID } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { createDirectory, type Directory, type DirectoryOptions } from "../../src/revocation/directory.ts";
+import type { SessionEvent } from "../../src/revocation/log.ts";
+import type { SessionKey, Snapshot } from "../../src/revocation/snapshot.ts";
+
+const NOW = Date.parse("2026-11-21T12:00:00Z");
+const HOUR_MS = 3_600_000;
+
+/** A database of sessions in memory, whose answers a test can hold back. */
+function createStore() {
+  const rows = new Map<string, Snapshot>();
+  let gate: Promise<void> = Promise.resolve();
+  let loads = 0;
+  const find = (key: SessionKey) =>
+    "id" in key
+      ? rows.get(key.id)
+      : [...rows.values()].find(({ session }) => session.tokenHash === key.tokenHash);
+  return {
+    rows,
+    loads: () => loads,
+    /** From now on answers wait, though what they hold was read at once: a query that is slow to return. */
+    hold(): () => void {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      gate = promise;
+      return () => {
+        gate = Promise.resolve();
+        resolve();
+      };
+    },
+    async load(key: SessionKey): Promise<Snapshot | null> {
+      loads += 1;
+      const seen = find(key) ?? null;
+      await gate;
+      return seen;
+    },
+    update(id: string, session: Partial<Snapshot["session"]>) {
+      const row = rows.get(id);
+      if (row) rows.set(id, { ...row, session: { ...row.session, ...session } });
+    },
+    insert(session: Partial<Snapshot["session"]> = {}): Snapshot["session"] {
+      const userId = session.userId ?? randomUUID();
+      const row: Snapshot = {
+        session: {
+          id: randomUUID(),
+          userId,
+          tokenHash: randomUUID(),
+          credentialVersion: 1,
+          createdAt: new Date(NOW),
+          lastSeenAt: new Date(NOW),
+          expiresAt: new Date(NOW + HOUR_MS),
+          ipAddress: null,
+          userAgent: null,
+          revokedAt: null,
+          revocationReason: null,
+          ...session,
+        },
+        user: {
+          id: userId,
+          email: "ann@example.com",
+          name: "Ann",
+          role: "USER",
+          status: "ACTIVE",
+          credentialVersion: 1,
+          createdAt: new Date(NOW),
+        },
+      };
+      rows.set(row.session.id, row);
+      return row.session;
+    },
+  };
+}
+
+function setUp(options: Partial<DirectoryOptions> = {}) {
+  const store = createStore();
+  const clock = { now: NOW, isFresh: true };
+  const errors: unknown[] = [];
+  const directory = createDirectory({
+    load: store.load,
+    now: () => clock.now,
+    rules: { idleTimeoutMs: 2 * HOUR_MS },
+    isFresh: () => clock.isFresh,
+    async endDue({ id }) {
+      store.update(id, { revokedAt: new Date(clock.now), revocationReason: "EXPIRED" });
+    },
+    onSeen: () => {},
+    onError: (error) => errors.push(error),
+    capacity: 100,
+    ...options,
+  });
+  return { store, clock, directory, errors };
+}
+
+let eventId = 0;
+function event(
+  type: string,
+  { id, userId }: Snapshot["session"],
+  reason: string | null = null,
+): SessionEvent {
+  eventId += 1;
+  return { id: String(eventId), type, at: new Date(NOW), sessionId: id, userId, reason };
+}
+
+/** What a commit of a revocation is: the row, and then the event that the tail applies. */
+function revoke(
+  store: ReturnType<typeof createStore>,
+  directory: Directory,
+  session: Snapshot["session"],
+  reason: string,
+) {
+  store.update(session.id, { revokedAt: new Date(NOW), revocationReason: reason });
+  directory.apply(event("SESSION_REVOKED", session, reason));
+}
+
+async function leaseOf(directory: Directory, { tokenHash }: Snapshot["session"]) {
+  const resolution = await directory.resolve(tokenHash, "use");
+  if (resolution.kind !== "live") throw new Error(`the session is ${resolution.kind}`);
+  return resolution.lease;
+}
+
+/** Lets everything run that needs no more than its turn. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe("the directory", () => {
+  test("loads a session once and then answers from memory", async () => {
+    const { store, directory } = setUp();
+    const session = store.insert();
+    for (let count = 0; count < 3; count++) (await leaseOf(directory, session)).release();
+    expect(store.loads()).toBe(1);
+  });
+
+  test("concurrent requests of one token share one load", async () => {
+    const { store, directory } = setUp();
+    const session = store.insert();
+    const leases = await Promise.all([1, 2, 3].map(() => leaseOf(directory, session)));
+    expect(store.loads()).toBe(1);
+    expect(new Set(leases.map((lease) => lease.signal)).size).toBe(1);
+  });
+
+  test("does not know a token that is not in the database", async () => {
+    const { directory } = setUp();
+    expect(await directory.resolve("nothing", "use")).toEqual({ kind: "unknown" });
+  });
+
+  test("ends every lease of a session with its reason when its event comes", async () => {
+    const { store, directory } = setUp();
+    const session = store.insert();
+    const [one, two] = [await leaseOf(directory, session), await leaseOf(directory, session)];
+    revoke(store, directory, session, "ROLE_CHANGED");
+    for (const lease of [one, two]) {
+      expect(lease.signal.aborted).toBe(true);
+      expect(lease.signal.reason).toBe(lease.ended);
+      expect(lease.ended).toMatchObject({ sessionId: session.id, reason: "ROLE_CHANGED" });
+    }
+    expect(await directory.resolve(session.tokenHash, "use")).toMatchObject({
+      kind: "ended",
+      end: { reason: "ROLE_CHANGED" },
+    });
+  });
+
+  describe("the fill race: a session ends while it is being loaded", () => {
+    test("what the load saw is not believed: nothing is resurrected", async () => {
+      const { store, directory } = setUp();
+      const session = store.insert();
+      const letGo = store.hold();
+      const resolving = directory.resolve(session.tokenHash, "use");
+      await turn();
+
+      revoke(store, directory, session, "REVOKED_BY_USER");
+      letGo();
+
+      expect(await resolving).toMatchObject({ kind: "ended", end: { reason: "REVOKED_BY_USER" } });
+      expect(await directory.resolve(session.tokenHash, "use")).toMatchObject({ kind: "ended" });
+    });
+
+    test("a change while it is being loaded is read again", async () => {
+      const { store, directory } = setUp();
+      const session = store.insert();
+      const letGo = store.hold();
+      const resolving = leaseOf(directory, session);
+      await turn();
+      store.update(session.id, { ipAddress: "192.0.2.1" });
+      directory.apply(event("SESSION_CHANGED", session));
+      letGo();
+      expect((await resolving).current.session.ipAddress).toBe("192.0.2.1");
+    });
+
+    test("also when more events came than are remembered", async () => {
+      const { store, directory } = setUp();
+      const session = store.insert();
+      const letGo = store.hold();
+      const resolving = directory.resolve(session.tokenHash, "use");
+      await turn();
+      revoke(store, directory, session, "POLICY");
+      for (let count = 0; count < 5_000; count++) {
+        directory.apply(event("SESSION_CREATED", { ...session, id: `other ${count}` }));
+      }
+      letGo();
+      expect(await resolving).toMatchObject({ kind: "ended", end: { reason: "POLICY" } });
+    });
+
+    test("events of other sessions cost no second load", async () => {
+      const { store, directory } = setUp();
+      const session = store.insert();
+      const letGo = store.hold();
+      const resolving = leaseOf(directory, session);
+      await turn();
+      directory.apply(event("SESSION_REVOKED", store.insert()));
+      letGo();
+      await resolving;
+      expect(store.loads()).toBe(1);
+    });
+  });
+
+  test("a change reaches the leases that are held, which live on", async () => {
+    const { store, directory } = setUp();
+    const session = store.insert();
+    const lease = await leaseOf(directory, session);
+    store.update(session.id, { tokenHash: "rotated" });
+    directory.apply(event("SESSION_CHANGED", session));
+    await turn();
+    expect(lease.current.session.tokenHash).toBe("rotated");
+    expect(lease.ended).toBeUndefined();
+    expect(await directory.resolve(session.tokenHash, "use")).toEqual({ kind: "unknown" });
+    expect((await leaseOf(directory, { ...session, tokenHash: "rotated" })).signal).toBe(lease.signal);
+  });
+
+  test("an event of a type that only a newer version knows makes the session be read again", async () => {
+    const { store, directory } = setUp();
+    const session = store.insert();
+    await leaseOf(directory, session);
+    store.update(session.id, { revokedAt: new Date(NOW), revocationReason: "POLICY" });
+    directory.apply(event("SESSION_FROZEN", session));
+    await turn();
+    expect(await directory.resolve(session.tokenHash, "use")).toMatchObject({ kind: "ended" });
+  });
+
+  describe("time", () => {
+    test("ends a session that nobody ended, once the database agrees", async () => {
+      const { store, clock, directory } = setUp();
+      const session = store.insert();
+      const lease = await leaseOf(directory, session);
+      clock.now += HOUR_MS;
+      expect(await directory.resolve(session.tokenHash, "use")).toMatchObject({
+        kind: "ended",
+        end: { reason: "EXPIRED" },
+      });
+      expect(lease.ended?.reason).toBe("EXPIRED");
+    });
+
+    test("ends it on open leases too, without a request", async () => {
+      const { store, clock, directory } = setUp();
+      const lease = await leaseOf(directory, store.insert());
+      clock.now += HOUR_MS - 1;
+      directory.endDueLeases();
+      await turn();
+      expect(lease.ended).toBeUndefined();
+      clock.now += 1;
+      directory.endDueLeases();
+      await turn();
+      expect(lease.ended?.reason).toBe("EXPIRED");
+    });
+
+    test("does not end a session that was prolonged, or used on another node, meanwhile", async () => {
+      const { store, clock, directory } = setUp();
+      const session = store.insert();
+      const lease = await leaseOf(directory, session);
+      clock.now += HOUR_MS;
+      store.update(session.id, { expiresAt: new Date(NOW + 3 * HOUR_MS), lastSeenAt: new Date(clock.now) });
+      (await leaseOf(directory, session)).release();
+      expect(lease.ended).toBeUndefined();
+    });
+
+    test("an open socket is not use: connecting does not move last seen, a request does", async () => {
+      const seen: string[] = [];
+      const { store, directory } = setUp({ onSeen: (sessionId) => seen.push(sessionId) });
+      const session = store.insert();
+      await directory.resolve(session.tokenHash, "connect");
+      expect(seen).toEqual([]);
+      await directory.resolve(session.tokenHash, "use");
+      expect(seen).toEqual([session.id]);
+    });
+  });
+
+  describe("P3: while the log may be unread", () => {
+    test("every request asks the database, and finds what the tail has not told yet", async () => {
+      const { store, clock, directory } = setUp();
+      const session = store.insert();
+      const lease = await leaseOf(directory, session);
+      clock.isFresh = false;
+      (await leaseOf(directory, session)).release();
+      expect(store.loads()).toBe(2);
+      store.update(session.id, { revokedAt: new Date(NOW), revocationReason: "POLICY" });
+      expect(await directory.confirm(lease)).toBe(false);
+      expect(lease.ended?.reason).toBe("POLICY");
+      expect(await directory.resolve(session.tokenHash, "use")).toMatchObject({ kind: "ended" });
+    });
+
+    test("a session that was deleted is not confirmed", async () => {
+      const { store, clock, directory } = setUp();
+      const session = store.insert();
+      const lease = await leaseOf(directory, session);
+      clock.isFresh = false;
+      store.rows.delete(session.id);
+      expect(await directory.confirm(lease)).toBe(false);
+    });
+
+    test("a database that does not answer either is an error, not an answer from memory", async () => {
+      let isDown = false;
+      const { store, clock, directory } = setUp({
+        load: async (key) => {
+          if (isDown) throw new Error("down");
+          return store.load(key);
+        },
+      });
+      const session = store.insert();
+      const lease = await leaseOf(directory, session);
+      isDown = true;
+      clock.isFresh = false;
+      await expect(directory.resolve(session.tokenHash, "use")).rejects.toThrow("down");
+      await expect(directory.confirm(lease)).rejects.toThrow("down");
+    });
+
+    test("a subscriber that learned of an end from the database is not told again by the log", async () => {
+      const { store, clock, directory } = setUp();
+      const userId = randomUUID();
+      const [own, other] = [store.insert({ userId }), store.insert({ userId })];
+      const ends = directory.follow({ userId }, own.id);
+      const lease = await leaseOf(directory, other);
+      clock.isFresh = false;
+      store.update(other.id, { revokedAt: new Date(NOW), revocationReason: "POLICY" });
+      await directory.confirm(lease);
+      directory.apply(event("SESSION_REVOKED", other, "POLICY"));
+      revoke(store, directory, own, "LOGOUT");
+      const told: string[] = [];
+      for await (const end of ends) told.push(end.sessionId);
+      expect(told).toEqual([other.id, own.id]);
+    });
+  });
+
+  describe("memory", () => {
+    test("forgets the sessions used longest ago, but none that is held", async () => {
+      const { store, directory } = setUp({ capacity: 2 });
+      const [held, old, recent] = [store.insert(), store.insert(), store.insert()];
+      const lease = await leaseOf(directory, held);
+      (await leaseOf(directory, old)).release();
+      (await leaseOf(directory, recent)).release();
+      expect(store.loads()).toBe(3);
+      (await leaseOf(directory, held)).release();
+      (await leaseOf(directory, recent)).release();
+      expect(store.loads()).toBe(3);
+      (await leaseOf(directory, old)).release();
+      expect(store.loads()).toBe(4);
+      revoke(store, directory, held, "LOGOUT");
+      expect(lease.ended?.reason).toBe("LOGOUT");
+    });
+
+    test("a lease can be released twice without releasing another's", async () => {
+      const { store, directory } = setUp({ capacity: 0 });
+      const session = store.insert();
+      const [one, two] = [await leaseOf(directory, session), await leaseOf(directory, session)];
+      one.release();
+      one.release();
+      revoke(store, directory, session, "LOGOUT");
+      expect(two.ended?.reason).toBe("LOGOUT");
+    });
+
+    test("a session is online while a connection holds it", async () => {
+      const { store, directory } = setUp();
+      const session = store.insert();
+      const [request, connection] = [await leaseOf(directory, session), await leaseOf(directory, session)];
+      expect(directory.isOnline(session.id)).toBe(false);
+      connection.markConnected();
+      connection.markConnected();
+      expect(directory.isOnline(session.id)).toBe(true);
+      request.release();
+      expect(directory.isOnline(session.id)).toBe(true);
+      connection.release();
+      expect(directory.isOnline(session.id)).toBe(false);
+    });
+  });
+});
