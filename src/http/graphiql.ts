@@ -19,11 +19,16 @@ const CONTENT_SECURITY_POLICY = [
 
 /** Tabs that walk a newcomer through the service, in order. */
 const TABS = [
-  `# 1. Log in. The first administrator's password was printed when the service started;
-#    or sign up: mutation { signUp(input: { email: "...", name: "...", password: "...", passwordConfirmation: "..." }) { __typename } }
-#    The session is now in a cookie of this browser, which no script can read.
+  `# 1. Log in. The password was printed at the first start.
+#    Or sign up: there is a mutation signUp.
+#    The session is kept in a cookie that no script can read.
 mutation LogIn {
-  login(input: { email: "admin@localhost", password: "" }) {
+  login(
+    input: {
+      email: "admin@localhost"
+      password: ""
+    }
+  ) {
     __typename
     ... on LoginSuccess {
       user { name role }
@@ -33,20 +38,29 @@ mutation LogIn {
   }
 }
 `,
-  `# 2. The sessions of the viewer: this one first. Log in with another browser too, and it appears.
+  `# 2. Your sessions, this one first. Log in with another
+#    browser too, and it appears here.
 query MySessions {
   viewer { name email role }
   mySessions { id device current online ipAddress lastSeenAt }
 }
 `,
-  `# 3. Wait for the end. Press play, leave this running, and go on with the next tab.
-#    The event arrives over a WebSocket the moment the session is revoked; then the server closes it.
+  `# 3. Wait for the end of a session: press play and leave
+#    this running. The event comes over a WebSocket.
+#    Then open this page in another tab of the browser
+#    and go on there with 4.
 subscription WaitForRevocation {
-  sessionRevoked(scope: MINE) { sessionId reason message current revokedAt }
+  sessionRevoked(scope: MINE) {
+    sessionId
+    reason
+    message
+    current
+    revokedAt
+  }
 }
 `,
-  `# 4. Revoke: all of your sessions, this one too. Then look at the tab that waits.
-#    One session only: revokeSession(id: "...") { __typename }
+  `# 4. Revoke all your sessions, then look at the tab that
+#    waits. For one session only there is revokeSession.
 mutation Revoke {
   revokeAllSessions {
     __typename
@@ -61,10 +75,9 @@ export interface Page {
   readonly serve: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 }
 
-/** Whether a browser asks for a page to look at, rather than for an answer to a query. */
-export function wantsPage(request: IncomingMessage, url: URL): boolean {
-  const accepts = request.headers.accept ?? "";
-  return request.method === "GET" && accepts.includes("text/html") && !url.searchParams.has("query");
+/** Whether a browser asks for a page to look at. A link may bring a query, which the page then shows. */
+export function wantsPage(request: IncomingMessage): boolean {
+  return request.method === "GET" && (request.headers.accept ?? "").includes("text/html");
 }
 
 /** GraphiQL from the package, with everything inline: 9 MB, so it is rendered and compressed once. */

@@ -55,7 +55,7 @@ export function createHttpServer(rooms: HttpRooms): Server {
         response.writeHead(302, { location: "/graphql" }).end();
         return;
       case "/graphql":
-        if (wantsPage(request, url)) return rooms.graphiql.serve(request, response);
+        if (wantsPage(request)) return rooms.graphiql.serve(request, response);
         response.setHeader("cache-control", "no-store");
         if (passesGuard(request, response, config)) await rooms.graphql(request, response);
         return;
