@@ -3,7 +3,7 @@ import { isAsyncIterable, type Plugin } from "graphql-yoga";
 import type { Lease } from "../revocation/lease.ts";
 import type { SessionEnd } from "../revocation/session-end.ts";
 import type { Context } from "./context.ts";
-import { isServiceUnavailable, unauthenticated } from "./errors.ts";
+import { unauthenticated } from "./errors.ts";
 
 /**
  * How long a subscription about its own session's end may take to finish after that end, in milliseconds. It
@@ -20,17 +20,14 @@ export function bindToLease(): Plugin<Context> {
   return {
     onExecute({ executeFn, setExecuteFn, context }) {
       const lease = leaseOf(context);
-      setExecuteFn(async (args) => {
-        const executed = Promise.resolve(executeFn(args));
-        const result = lease ? await unlessEnded(executed, lease, context) : await executed;
-        return isAsyncIterable(result) ? result : withoutDataIfUnavailable(result);
-      });
+      if (lease) setExecuteFn((args) => unlessEnded(async () => executeFn(args), lease, context));
     },
     onSubscribe({ subscribeFn, setSubscribeFn, args }) {
       const context: Context = args.contextValue;
       const lease = leaseOf(context);
       if (!lease) return;
       setSubscribeFn(async (subscribeArgs) => {
+        if (!(await context.directory.confirm(lease))) return refusal(lease.ended);
         const result = await subscribeFn(subscribeArgs);
         return isAsyncIterable(result) ? untilEnded(result, lease, context) : result;
       });
@@ -43,17 +40,19 @@ function leaseOf({ credentials }: Context): Lease | undefined {
 }
 
 async function unlessEnded<T>(
-  executed: Promise<T>,
+  execute: () => Promise<T>,
   lease: Lease,
   context: Context,
 ): Promise<T | ExecutionResult> {
+  // A socket's lease is older than its operation: before anything has an effect it is looked at again (P3).
+  if (!(await context.directory.confirm(lease)) || lease.ended) return refusal(lease.ended);
   const end = Promise.withResolvers<SessionEnd>();
   const onEnd = () => {
     if (!context.outlivesLease && lease.ended) end.resolve(lease.ended);
   };
   lease.signal.addEventListener("abort", onEnd, { once: true });
   try {
-    onEnd();
+    const executed = execute();
     const first = await Promise.race([
       executed.then((result) => ({ result })),
       end.promise.then((sessionEnd) => ({ sessionEnd })),
@@ -74,12 +73,6 @@ async function unlessEnded<T>(
 
 function refusal(end: SessionEnd | undefined): ExecutionResult {
   return { errors: [unauthenticated(end)] };
-}
-
-/** An answer with `data` would have to be 200; this one is to be 503, and repeated. */
-function withoutDataIfUnavailable(result: ExecutionResult): ExecutionResult {
-  const unavailable = result.errors?.find(isServiceUnavailable);
-  return unavailable ? { errors: [unavailable] } : result;
 }
 
 /** The same results, until the lease ends. */

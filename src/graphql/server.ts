@@ -7,7 +7,7 @@ import { clientAddress, isFromBrowser } from "../http/request-origin.ts";
 import { expiredSessionCookie, sessionCookie } from "../http/session-cookie.ts";
 import type { Context, CookieJar, Credentials, Rooms } from "./context.ts";
 import { presentedToken, resolveCredentials } from "./credentials.ts";
-import { createErrorMask } from "./errors.ts";
+import { createErrorMask, isServiceUnavailable } from "./errors.ts";
 import { bindToLease } from "./lease-binding.ts";
 import { createSchema } from "./schema.ts";
 
@@ -33,7 +33,7 @@ export function createGraphQLServer(rooms: Rooms, config: Config, log: Logger): 
     schema: createSchema(),
     graphqlEndpoint: "/graphql",
     context: (transport) => createContext(rooms, config, transport),
-    plugins: [bindToLease(), limitTokens(), acceptOnlyJson()],
+    plugins: [bindToLease(), limitTokens(), acceptOnlyJson(), withholdDataIfUnavailable()],
     maskedErrors: { maskError },
     maxRequestBodySize: MAX_BODY_BYTES,
     // What a stock Yoga also does and we must not: see docs/protocol.md.
@@ -122,6 +122,17 @@ function acceptOnlyJson(): Plugin {
           });
         }
       });
+    },
+  };
+}
+
+/** An answer with `data` would have to be 200; one that says `SERVICE_UNAVAILABLE` is to be 503, and repeated. */
+function withholdDataIfUnavailable(): Plugin {
+  return {
+    onExecutionResult({ result, setResult }) {
+      if (!result || !("errors" in result)) return;
+      const unavailable = result.errors?.find(isServiceUnavailable);
+      if (unavailable) setResult({ errors: [unavailable] });
     },
   };
 }

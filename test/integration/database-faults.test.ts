@@ -1,0 +1,103 @@
+import pg from "pg";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { LogoutDocument, RevokeSessionDocument, ViewerDocument } from "../../src/client/generated/graphql.ts";
+import { systemClock } from "../../src/revocation/clock.ts";
+import { createTestClient, logIn, signUp } from "../kit/client.ts";
+import { eventually, within } from "../kit/deadline.ts";
+import { startTestNode, type TestNodeOptions } from "../kit/node.ts";
+import { subscribeByWebSocket } from "../kit/subscriber.ts";
+
+async function useNode(options?: TestNodeOptions) {
+  const node = await startTestNode("postgres", options);
+  onTestFinished(() => node.stop());
+  return node;
+}
+
+describe("a node", () => {
+  test("survives the end of all its connections, and misses no revocation meanwhile (P2)", async () => {
+    const node = await useNode();
+    const user = await signUp(node.url);
+    const subscriber = await subscribeByWebSocket(node.url, user.token);
+
+    await node.sql(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name LIKE 'live-logout%'`,
+    );
+    await node.sql("UPDATE sessions SET revoked_at = now() WHERE id = $1", [user.sessionId]);
+
+    expect(await subscriber.next()).toMatchObject({ reason: "REVOKED_BY_ADMIN", current: true });
+    expect((await within(5_000, "the close", subscriber.closed)).code).toBe(4401);
+    await eventually(
+      "the node serves again",
+      async () => (await signUp(node.url).catch(() => undefined)) !== undefined,
+    );
+  });
+
+  test("that hears no notification reads the log all the same (P2)", async () => {
+    const node = await useNode();
+    const user = await signUp(node.url);
+    const subscriber = await subscribeByWebSocket(node.url, user.token);
+    await node.sql("DROP TRIGGER session_event_notify ON session_event");
+    await node.sql("UPDATE sessions SET revoked_at = now() WHERE id = $1", [user.sessionId]);
+    expect(await subscriber.next()).toMatchObject({ current: true });
+  });
+
+  test("that was paused asks the database before it answers (P3)", async () => {
+    let pausedMs = 0;
+    const statements: string[] = [];
+    const node = await useNode({
+      clock: { monotonicMs: () => systemClock.monotonicMs() + pausedMs },
+      onQuery: (statement) => void statements.push(statement),
+    });
+    const user = await signUp(node.url);
+    await user.run(ViewerDocument);
+    statements.length = 0;
+    pausedMs += 5_000;
+    expect((await user.run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
+    expect(statements.length).toBeGreaterThan(0);
+  });
+
+  test("whose log is locked by an idle writer says that it cannot serve, and goes on reading", async () => {
+    const node = await useNode();
+    const user = await signUp(node.url);
+    const other = await logIn(node.url, user);
+    const writer = new pg.Client({ connectionString: node.databaseSettings["DATABASE_URL"] });
+    await writer.connect();
+    onTestFinished(() => writer.end());
+    await writer.query("BEGIN");
+    await writer.query("UPDATE sessions SET expires_at = expires_at + interval '1 day' WHERE id = $1", [
+      user.sessionId,
+    ]);
+
+    const refused = await user.run(RevokeSessionDocument, { id: other.sessionId });
+    expect(refused).toMatchObject({
+      status: 503,
+      data: undefined,
+      errors: [{ extensions: { code: "SERVICE_UNAVAILABLE" } }],
+    });
+    expect(refused.headers.get("retry-after")).toBe("2");
+    expect((await other.run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
+
+    await writer.query("ROLLBACK");
+    const { data } = await user.run(RevokeSessionDocument, { id: other.sessionId });
+    expect(data?.revokeSession.__typename).toBe("RevokeSessionSuccess");
+  });
+
+  test("answers others during a storm of logins, of which it looks at some and turns the rest away", async () => {
+    const node = await useNode();
+    const user = await signUp(node.url);
+    const input = `email: "${user.email}", password: "not this one", returnToken: true`;
+    const client = createTestClient(node.url);
+    const storm = Array.from({ length: 150 }, () =>
+      client.run<{ login: { __typename: string } }, unknown>(
+        `mutation { login(input: { ${input} }) { __typename } }`,
+      ),
+    );
+    for (let count = 0; count < 10; count++) {
+      expect((await user.run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
+    }
+    const answers = (await Promise.all(storm)).map((answer) => answer.data?.login.__typename);
+    expect(new Set(answers)).toEqual(new Set(["InvalidCredentialsError", "TooManyAttemptsError"]));
+    await user.run(LogoutDocument);
+  });
+});
