@@ -1,3 +1,4 @@
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import {
   ChangeUserRoleDocument,
@@ -10,8 +11,9 @@ import {
 } from "../../src/client/generated/graphql.ts";
 import { logIn, signUp, type TestUser, withToken } from "../kit/client.ts";
 import { createTestDatabase, DATABASES } from "../kit/databases.ts";
-import { within } from "../kit/deadline.ts";
+import { eventually, within } from "../kit/deadline.ts";
 import { ADMIN, startTestNode, type TestNode } from "../kit/node.ts";
+import { openRawWebSocket } from "../kit/raw-websocket.ts";
 import { subscribeBySse, subscribeByWebSocket } from "../kit/subscriber.ts";
 
 /** A way in which the second of a user's two sessions ends, and the reason that everybody is to be told. */
@@ -124,7 +126,7 @@ const DELETIONS: readonly Pick<Ending, "name" | "end">[] = [
   },
 ];
 
-describe.each(DATABASES)("live logout on the %s database", (kind) => {
+describe.each(DATABASES)("P1: live logout on the %s database", (kind) => {
   let node: TestNode;
   beforeAll(async () => {
     node = await startTestNode(kind);
@@ -289,5 +291,68 @@ describe.each(DATABASES)("live logout on the %s database", (kind) => {
     const after = await startTestNode(kind, { on: database });
     onTestFinished(() => after.stop());
     expect((await withToken(after.url, user.token).run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
+  });
+});
+
+describe("an operation that still runs when its session ends", () => {
+  /** A node on which whatever reads users waits, until the test lets it go on. */
+  async function heldNode() {
+    const node = await startTestNode("postgres");
+    onTestFinished(() => node.stop());
+    const holder = new pg.Client({ connectionString: node.databaseSettings["DATABASE_URL"] });
+    await holder.connect();
+    onTestFinished(() => holder.end());
+    const hold = async () => {
+      await holder.query("BEGIN");
+      await holder.query("LOCK TABLE users IN ACCESS EXCLUSIVE MODE");
+    };
+    const isHeld = () =>
+      eventually("a query waits for the users", async () => {
+        const waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass";
+        return (await holder.query(waiting)).rowCount === 1;
+      });
+    return { node, hold, isHeld, letGo: () => holder.query("COMMIT") };
+  }
+  const SLOW = "{ mySessions { id } }";
+
+  test("over HTTP is answered at once with the reason, and its result is never sent", async () => {
+    const { node, hold, isHeld, letGo } = await heldNode();
+    const user = await signUp(node.url);
+    await user.run(ViewerDocument);
+    await hold();
+    const running = user.run(SLOW);
+    await isHeld();
+    await node.sql("UPDATE sessions SET revoked_at = now() WHERE id = $1", [user.sessionId]);
+    expect(await within(5_000, "an answer", running)).toMatchObject({
+      data: undefined,
+      errors: [{ extensions: { code: "UNAUTHENTICATED", reason: "REVOKED_BY_ADMIN" } }],
+    });
+    await letGo();
+  });
+
+  test("over WebSocket is answered with the reason and completed before the close", async () => {
+    const { node, hold, isHeld, letGo } = await heldNode();
+    const user = await signUp(node.url);
+    const client = await openRawWebSocket(node.url);
+    client.send({ type: "connection_init", payload: { authorization: `Bearer ${user.token}` } });
+    await client.next("connection_ack");
+    await hold();
+    client.send({ type: "subscribe", id: "slow", payload: { query: SLOW } });
+    await isHeld();
+    await node.sql("UPDATE sessions SET revoked_at = now() WHERE id = $1", [user.sessionId]);
+    await client.next("close");
+    expect(client.received.slice(1)).toMatchObject([
+      {
+        message: {
+          type: "next",
+          id: "slow",
+          payload: { errors: [{ extensions: { code: "UNAUTHENTICATED" } }] },
+        },
+      },
+      { message: { type: "complete", id: "slow" } },
+      { kind: "close", code: 4401, reason: "Session revoked: REVOKED_BY_ADMIN" },
+    ]);
+    await letGo();
+    client.socket.destroy();
   });
 });
