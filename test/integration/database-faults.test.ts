@@ -5,6 +5,8 @@ import { systemClock } from "../../src/revocation/clock.ts";
 import { createTestClient, logIn, signUp } from "../kit/client.ts";
 import { eventually, within } from "../kit/deadline.ts";
 import { startTestNode, type TestNodeOptions } from "../kit/node.ts";
+import { send } from "../kit/raw-http.ts";
+import { openRawWebSocket } from "../kit/raw-websocket.ts";
 import { subscribeByWebSocket } from "../kit/subscriber.ts";
 
 async function useNode(options?: TestNodeOptions) {
@@ -56,6 +58,39 @@ describe("a node", () => {
     expect((await user.run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
     expect(statements.length).toBeGreaterThan(0);
   });
+
+  test("that cannot read the log trusts nothing in memory, closes sockets with 1013, and heals (P3)", async () => {
+    const node = await useNode({ settings: { REVOCATION_BOUND_MS: "2000" } });
+    const user = await signUp(node.url);
+    const subscriber = await subscribeByWebSocket(node.url, user.token);
+    const holder = new pg.Client({ connectionString: node.databaseSettings["DATABASE_URL"] });
+    await holder.connect();
+    onTestFinished(() => holder.end());
+    const readiness = async () => (await send(node.url, { method: "GET", path: "/readyz" })).status;
+    await holder.query("BEGIN");
+    await holder.query("LOCK TABLE session_event IN ACCESS EXCLUSIVE MODE");
+
+    expect(await within(10_000, "the close", subscriber.closed)).toMatchObject({ code: 1013 });
+    expect(await readiness()).toBe(503);
+    expect((await openRawWebSocket(node.url)).status).toBe("HTTP/1.1 503 Service Unavailable");
+    // The sessions can still be read, so requests are checked there; and if they cannot be, nobody is served.
+    expect((await user.run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
+    await holder.query("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE");
+    expect(await user.run(ViewerDocument)).toMatchObject({
+      status: 503,
+      data: undefined,
+      errors: [{ extensions: { code: "SERVICE_UNAVAILABLE" } }],
+    });
+    await holder.query("COMMIT");
+
+    await eventually("the node is ready again", async () => (await readiness()) === 200);
+    expect((await user.run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
+    // The stock client has kept trying, and is told what happens next.
+    const isBack = () => subscriber.history.filter((entry) => entry === "connected").length === 2;
+    await eventually("the client is back", isBack, 30_000);
+    await user.run(LogoutDocument);
+    expect(await subscriber.next()).toMatchObject({ reason: "LOGOUT", current: true });
+  }, 60_000);
 
   test("whose log is locked by an idle writer says that it cannot serve, and goes on reading", async () => {
     const node = await useNode();

@@ -1,3 +1,5 @@
+import { setTimeout as pause } from "node:timers/promises";
+
 /** Waits for something that must happen; fails with its name if it does not, instead of hanging. */
 export async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
@@ -12,10 +14,14 @@ export async function within<T>(ms: number, what: string, promise: Promise<T>): 
 }
 
 /** Asks again and again until the answer is yes; fails with the question's name after a deadline. */
-export async function eventually(what: string, ask: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
+export async function eventually(
+  what: string,
+  ask: () => Promise<boolean> | boolean,
+  deadlineMs = 10_000,
+): Promise<void> {
+  const deadline = performance.now() + deadlineMs;
   while (!(await ask())) {
-    if (performance.now() > deadline) throw new Error(`never: ${what}`);
-    await new Promise((next) => setImmediate(next));
+    if (performance.now() > deadline) throw new Error(`not within ${deadlineMs} ms: ${what}`);
+    await pause(5);
   }
 }
