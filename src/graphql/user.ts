@@ -2,7 +2,7 @@ import { validate as isUuid } from "uuid";
 import type { Prisma, User } from "../database/generated/client.ts";
 import type { Snapshot } from "../revocation/snapshot.ts";
 import { activeSessions } from "../sessions/active.ts";
-import { can, ROLES, USER_STATUSES } from "../users/roles.ts";
+import { can, type Role, type UserStatus } from "../users/roles.ts";
 import { builder } from "./builder.ts";
 import { requireCapability, requireViewer } from "./context.ts";
 import { forbidden, unauthenticated } from "./errors.ts";
@@ -10,33 +10,19 @@ import { checkPageSize, checkText, MAX_PAGE_SIZE, TOTAL_COUNT } from "./paging.t
 
 export const RoleEnum = builder.enumType("Role", {
   description: "What a user may do beyond their own sessions.",
-  values: Object.fromEntries(
-    ROLES.map((role) => [
-      role,
-      {
-        description: {
-          USER: "Sees and ends their own sessions.",
-          SUPPORT: "Also sees and ends anybody's sessions.",
-          ADMIN: "Also changes the roles and the status of users.",
-        }[role],
-      },
-    ]),
-  ) as Record<(typeof ROLES)[number], { description: string }>,
+  values: {
+    USER: { description: "Sees and ends their own sessions." },
+    SUPPORT: { description: "Also sees and ends anybody's sessions." },
+    ADMIN: { description: "Also changes the roles and the status of users." },
+  } satisfies Record<Role, { description: string }>,
 });
 
 export const UserStatusEnum = builder.enumType("UserStatus", {
   description: "Whether a user may log in.",
-  values: Object.fromEntries(
-    USER_STATUSES.map((status) => [
-      status,
-      {
-        description: {
-          ACTIVE: "May log in.",
-          DEACTIVATED: "May not log in; all sessions were ended.",
-        }[status],
-      },
-    ]),
-  ) as Record<(typeof USER_STATUSES)[number], { description: string }>,
+  values: {
+    ACTIVE: { description: "May log in." },
+    DEACTIVATED: { description: "May not log in; all sessions were ended." },
+  } satisfies Record<UserStatus, { description: string }>,
 });
 
 export const UserObject = builder.prismaObject("User", {
@@ -48,12 +34,12 @@ export const UserObject = builder.prismaObject("User", {
     role: t.field({
       type: RoleEnum,
       description: "What they may do.",
-      resolve: (user) => user.role as (typeof ROLES)[number],
+      resolve: (user) => user.role as Role,
     }),
     status: t.field({
       type: UserStatusEnum,
       description: "Whether they may log in.",
-      resolve: (user) => user.status as (typeof USER_STATUSES)[number],
+      resolve: (user) => user.status as UserStatus,
     }),
     createdAt: t.expose("createdAt", { type: "DateTime", description: "When they signed up." }),
     sessions: t.prismaField({

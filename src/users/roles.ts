@@ -1,8 +1,6 @@
-export const ROLES = ["USER", "SUPPORT", "ADMIN"] as const;
-export type Role = (typeof ROLES)[number];
+export type Role = "USER" | "SUPPORT" | "ADMIN";
 
-export const USER_STATUSES = ["ACTIVE", "DEACTIVATED"] as const;
-export type UserStatus = (typeof USER_STATUSES)[number];
+export type UserStatus = "ACTIVE" | "DEACTIVATED";
 
 /** What a role may do beyond its own sessions. */
 export type Capability = "readAnySessions" | "endAnySessions" | "changeUsers";
