@@ -29,6 +29,8 @@ export interface Config {
   /** Infinite: no idle timeout. */
   readonly idleTimeoutMs: number;
   readonly revocationBoundMs: number;
+  /** How long a node that stops takes at most to let requests finish and clients go. */
+  readonly drainMs: number;
   readonly logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
 }
 
@@ -104,6 +106,7 @@ const settingsSchema = z
     SESSION_TTL: duration(10 * SECOND_MS, "400d", LONGEST_SESSION_MS).default(30 * UNITS_MS.d),
     SESSION_IDLE_TIMEOUT: duration(10 * SECOND_MS, "400d", LONGEST_SESSION_MS).default(14 * UNITS_MS.d),
     REVOCATION_BOUND_MS: wholeNumber(2_000, 600_000).default(10_000),
+    DRAIN_MS: wholeNumber(0, 600_000).default(5_000),
     LOG_LEVEL: z
       .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], {
         error: "must be fatal, error, warn, info, debug, trace or silent",
@@ -147,6 +150,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     sessionTtlMs: settings.SESSION_TTL,
     idleTimeoutMs: settings.SESSION_IDLE_TIMEOUT,
     revocationBoundMs: settings.REVOCATION_BOUND_MS,
+    drainMs: settings.DRAIN_MS,
     logLevel: settings.LOG_LEVEL,
   };
 }

@@ -7,7 +7,7 @@ import { openDatabase } from "./database/open.ts";
 import { createGraphQLServer } from "./graphql/server.ts";
 import { createWebSocketEndpoint } from "./graphql/websocket.ts";
 import { createGraphiQLPage } from "./http/graphiql.ts";
-import { createHttpServer, listen } from "./http/server.ts";
+import { createHttpServer } from "./http/server.ts";
 import { OperatorError } from "./operator-error.ts";
 import { type Clock, createDatabaseClock, systemClock } from "./revocation/clock.ts";
 import { createDirectory, type Directory } from "./revocation/directory.ts";
@@ -24,8 +24,6 @@ const DIRECTORY_CAPACITY = 100_000;
 const FRESH_FOR_MS = 3_000;
 const UPKEEP_INTERVAL_MS = 1_000;
 const LAST_SEEN_INTERVAL_MS = 60_000;
-/** How long requests in flight may take to finish when the node stops. */
-const DRAIN_MS = 5_000;
 
 export interface Node {
   /** Where it is reached: `http://127.0.0.1:4000`. */
@@ -130,15 +128,11 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       return flushLastSeen();
     });
 
-    const port = await listen(server, config);
+    const port = await server.listen();
     undo.push(async () => {
       isStopping = true;
-      webSockets.drain();
-      const closed = new Promise((resolve) => server.close(resolve));
-      const overdue = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
-      server.closeIdleConnections();
-      await closed;
-      clearTimeout(overdue);
+      // Half of the time for clients to be told to go, and all of it for what they still wait for.
+      await Promise.all([server.close(config.drainMs), webSockets.drain(config.drainMs / 2)]);
     });
     return {
       url: `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`,

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
 import type { ExecutionArgs, GraphQLError } from "graphql";
 import { handleProtocols, makeServer, type SubscribePayload } from "graphql-ws";
 import type { Logger } from "pino";
@@ -12,6 +13,8 @@ import type { GraphQLServer, TransportContext } from "./server.ts";
 const MAX_MESSAGE_BYTES = 65_536;
 /** ws allows 131 072 fragments of nothing each; no honest client sends more than a few. */
 const MAX_FRAGMENTS = 128;
+/** A node that stops closes one socket in this time, as long as it has time enough. */
+const DRAIN_PACE_MS = 2;
 /** How often a client is pinged; it has as long to answer. */
 const KEEP_ALIVE_MS = 12_000;
 
@@ -20,8 +23,11 @@ export interface WebSocketEndpoint {
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /** Tells all clients to come back later: this node cannot say which sessions are still valid (P3). */
   readonly closeAllUntrusted: () => void;
-  /** Closes for a restart: nobody is logged out, and nothing is completed, so clients come back (P7). */
-  readonly drain: () => void;
+  /**
+   * Closes for a restart: nobody is logged out, and nothing is completed, so clients come back (P7). Not all at
+   * once, so that they do not come to the other nodes all at once; but within `withinMs`.
+   */
+  readonly drain: (withinMs: number) => Promise<void>;
 }
 
 interface WebSocketRooms extends ConnectionRooms {
@@ -112,8 +118,15 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
     closeAllUntrusted() {
       for (const connection of connections) connection.close(CLOSE.tryLater);
     },
-    drain() {
-      for (const connection of connections) connection.close(CLOSE.restarting);
+    async drain(withinMs) {
+      const all = [...connections];
+      const paceMs = Math.min(withinMs / all.length, DRAIN_PACE_MS);
+      await Promise.all(
+        all.map(async (connection, index) => {
+          await pause(index * paceMs);
+          connection.close(CLOSE.restarting);
+        }),
+      );
     },
   };
 }

@@ -24,11 +24,24 @@ export interface HttpRooms {
   readonly unreadiness: () => string | undefined;
 }
 
+export interface HttpServer {
+  /** Resolves with the port. Throws {@link OperatorError} if it cannot listen there. */
+  readonly listen: () => Promise<number>;
+  /**
+   * Takes no new connections, lets requests finish, and ends streams without a word, so that their clients come
+   * back. What is not over after `withinMs` is cut.
+   */
+  readonly close: (withinMs: number) => Promise<void>;
+}
+
 /** The node's HTTP server: its routes, and what holds for all of them. It does not listen yet. */
-export function createHttpServer(rooms: HttpRooms): Server {
+export function createHttpServer(rooms: HttpRooms): HttpServer {
   const { config, log } = rooms;
+  const responses = new Set<ServerResponse>();
 
   const server = createServer((request, response) => {
+    responses.add(response);
+    response.once("close", () => responses.delete(response));
     for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);
     route(request, response).catch((error) => {
       log.error({ err: error }, "a request failed");
@@ -77,11 +90,21 @@ export function createHttpServer(rooms: HttpRooms): Server {
     return (origin && URL.parse(request.url ?? "", origin)) || undefined;
   }
 
-  return server;
+  return {
+    listen: () => listen(server, config),
+    async close(withinMs) {
+      const closed = new Promise((resolve) => server.close(resolve));
+      const overdue = setTimeout(() => server.closeAllConnections(), withinMs);
+      for (const response of responses) {
+        if (response.getHeader("content-type") === "text/event-stream") response.destroy();
+      }
+      await closed;
+      clearTimeout(overdue);
+    },
+  };
 }
 
-/** Listens, and resolves with the port. Throws {@link OperatorError} if that is not possible. */
-export async function listen(server: Server, config: Pick<Config, "host" | "port">): Promise<number> {
+async function listen(server: Server, config: Pick<Config, "host" | "port">): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
   server.listen(config.port, config.host, resolve);

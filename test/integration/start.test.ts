@@ -3,6 +3,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import pg from "pg";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { ViewerDocument } from "../../src/client/generated/graphql.ts";
 import { openEmbedded } from "../../src/database/embedded.ts";
@@ -10,9 +11,11 @@ import { migrate, schemaDrift } from "../../src/database/migrate.ts";
 import { openPostgres } from "../../src/database/postgres.ts";
 import { logIn, signUp, withToken } from "../kit/client.ts";
 import { createTestDatabase, DATABASES } from "../kit/databases.ts";
-import { within } from "../kit/deadline.ts";
+import { eventually, within } from "../kit/deadline.ts";
 import { startTestNode } from "../kit/node.ts";
 import { startProcess } from "../kit/process.ts";
+import { openRawWebSocket } from "../kit/raw-websocket.ts";
+import { subscribeBySse } from "../kit/subscriber.ts";
 
 async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "live-logout-start-"));
@@ -118,6 +121,54 @@ describe("starting the service", () => {
     });
     expect(message).toMatch(/PORT must be.*\n.*DATABASE_URL must be.*\n.*SESSION_TTL must be/);
     expect(message).not.toContain("secret");
+  });
+});
+
+describe("stopping the service", () => {
+  test("P7: finishes requests, closes every client with 1012, logs nobody out, and exits with 0", async () => {
+    const database = await createTestDatabase("postgres");
+    onTestFinished(() => database.remove());
+    const service = startProcess({ ...database.settings, DRAIN_MS: "4000" });
+    const url = await service.ready();
+    const user = await signUp(url);
+    const clients = await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        const client = await openRawWebSocket(url);
+        client.send({ type: "connection_init", payload: { authorization: `Bearer ${user.token}` } });
+        await client.next("connection_ack");
+        client.send({
+          type: "subscribe",
+          id: "1",
+          payload: { query: "subscription { sessionRevoked { reason } }" },
+        });
+        return client;
+      }),
+    );
+    const stream = await subscribeBySse(url, user.token);
+    const holder = new pg.Client({ connectionString: database.settings["DATABASE_URL"] });
+    await holder.connect();
+    onTestFinished(() => holder.end());
+    await holder.query("BEGIN");
+    await holder.query("LOCK TABLE users IN ACCESS EXCLUSIVE MODE");
+    const running = user.run("{ mySessions { id } }");
+    await eventually("the request waits for the users", async () => {
+      const waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass";
+      return (await holder.query(waiting)).rowCount === 1;
+    });
+
+    service.child.kill("SIGTERM");
+    for (const client of clients) {
+      expect(await client.next("close")).toEqual({ kind: "close", code: 1012, reason: "Service restart" });
+      expect(client.received.filter((item) => item.kind === "message")).toHaveLength(1);
+      client.socket.destroy();
+    }
+    await holder.query("COMMIT");
+
+    expect((await within(5_000, "the answer", running)).errors).toEqual([]);
+    expect(await within(5_000, "the end of the stream", stream.ended)).not.toBe("complete");
+    expect(await within(10_000, "the end", service.exited)).toEqual({ code: 0, signal: null });
+    const { rows } = await holder.query("SELECT revoked_at FROM sessions WHERE id = $1", [user.sessionId]);
+    expect(rows).toEqual([{ revoked_at: null }]);
   });
 });
 
