@@ -2,77 +2,13 @@ import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { createDirectory, type Directory, type DirectoryOptions } from "../../src/revocation/directory.ts";
 import type { SessionEvent } from "../../src/revocation/log.ts";
-import type { SessionKey, Snapshot } from "../../src/revocation/snapshot.ts";
+import type { Snapshot } from "../../src/revocation/snapshot.ts";
+import { createSessionStore, NOW, type SessionStore } from "../kit/session-store.ts";
 
-const NOW = Date.parse("2026-11-21T12:00:00Z");
 const HOUR_MS = 3_600_000;
 
-/** A database of sessions in memory, whose answers a test can hold back. */
-function createStore() {
-  const rows = new Map<string, Snapshot>();
-  let gate: Promise<void> = Promise.resolve();
-  let loads = 0;
-  const find = (key: SessionKey) =>
-    "id" in key
-      ? rows.get(key.id)
-      : [...rows.values()].find(({ session }) => session.tokenHash === key.tokenHash);
-  return {
-    rows,
-    loads: () => loads,
-    /** From now on answers wait, though what they hold was read at once: a query that is slow to return. */
-    hold(): () => void {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      gate = promise;
-      return () => {
-        gate = Promise.resolve();
-        resolve();
-      };
-    },
-    async load(key: SessionKey): Promise<Snapshot | null> {
-      loads += 1;
-      const seen = find(key) ?? null;
-      await gate;
-      return seen;
-    },
-    update(id: string, session: Partial<Snapshot["session"]>) {
-      const row = rows.get(id);
-      if (row) rows.set(id, { ...row, session: { ...row.session, ...session } });
-    },
-    insert(session: Partial<Snapshot["session"]> = {}): Snapshot["session"] {
-      const userId = session.userId ?? randomUUID();
-      const row: Snapshot = {
-        session: {
-          id: randomUUID(),
-          userId,
-          tokenHash: randomUUID(),
-          credentialVersion: 1,
-          createdAt: new Date(NOW),
-          lastSeenAt: new Date(NOW),
-          expiresAt: new Date(NOW + HOUR_MS),
-          ipAddress: null,
-          userAgent: null,
-          revokedAt: null,
-          revocationReason: null,
-          ...session,
-        },
-        user: {
-          id: userId,
-          email: "ann@example.com",
-          name: "Ann",
-          role: "USER",
-          status: "ACTIVE",
-          credentialVersion: 1,
-          createdAt: new Date(NOW),
-        },
-      };
-      rows.set(row.session.id, row);
-      return row.session;
-    },
-  };
-}
-
 function setUp(options: Partial<DirectoryOptions> = {}) {
-  const store = createStore();
+  const store = createSessionStore();
   const clock = { now: NOW, isFresh: true };
   const errors: unknown[] = [];
   const directory = createDirectory({
@@ -102,12 +38,7 @@ function event(
 }
 
 /** What a commit of a revocation is: the row, and then the event that the tail applies. */
-function revoke(
-  store: ReturnType<typeof createStore>,
-  directory: Directory,
-  session: Snapshot["session"],
-  reason: string,
-) {
+function revoke(store: SessionStore, directory: Directory, session: Snapshot["session"], reason: string) {
   store.update(session.id, { revokedAt: new Date(NOW), revocationReason: reason });
   directory.apply(event("SESSION_REVOKED", session, reason));
 }
