@@ -93,7 +93,8 @@ function untilEnded<T>(
       clearTimeout(farewell);
       lease.signal.removeEventListener("abort", onEnd);
       end.resolve(done);
-      await source.return?.();
+      // Nobody waits for a source's last words, so its failure to say them must not end the process.
+      await Promise.resolve(source.return?.()).catch(() => {});
     }
     return done;
   }

@@ -6,7 +6,7 @@ import type { SessionEvent } from "../../src/revocation/log.ts";
 import type { SessionKey, Snapshot } from "../../src/revocation/snapshot.ts";
 import { createSessionStore, NOW } from "../kit/session-store.ts";
 
-const SESSIONS = 3;
+const SESSIONS = 2;
 const TTL_MS = 3_600_000;
 
 /** What may happen to the sessions, in any order and at any moment of one another. */
@@ -121,11 +121,11 @@ function createWorld(
   return { store, ids, applied, held, clock, violations, directory, run };
 }
 
-async function explore(options?: Parameters<typeof createWorld>[1], runs = 1_000): Promise<void> {
+async function explore(options?: Parameters<typeof createWorld>[1], runs = 5_000): Promise<void> {
   await fc.assert(
     fc.asyncProperty(
       fc.scheduler(),
-      fc.array(step, { minLength: 1, maxLength: 20 }),
+      fc.array(step, { minLength: 5, maxLength: 20 }),
       async (scheduler, steps) => {
         const world = createWorld(scheduler, options);
         const running = steps.map(async (each) => {
