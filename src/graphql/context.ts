@@ -44,6 +44,10 @@ export interface Context extends Rooms {
   readonly cookies: CookieJar | undefined;
   readonly isBrowser: boolean;
   readonly origin: Origin;
+  /** Gives the operation's lease back when it is over. The lease of a socket is the socket's to give back. */
+  readonly release: () => void;
+  /** Calls back once nobody waits for the answer any more. A socket's operations are told so by the protocol. */
+  readonly onGone: (listener: () => void) => void;
   /**
    * Set by what is about its own session's end, so that it is still answered: the mutation that ends it, and
    * `sessionRevoked`. Of every other operation nothing is sent once its lease has ended.

@@ -20,16 +20,30 @@ export function bindToLease(): Plugin<Context> {
   return {
     onExecute({ executeFn, setExecuteFn, context }) {
       const lease = leaseOf(context);
-      if (lease) setExecuteFn((args) => unlessEnded(async () => executeFn(args), lease, context));
+      if (!lease) return;
+      setExecuteFn(async (args) => {
+        try {
+          return await unlessEnded(async () => executeFn(args), lease, context);
+        } finally {
+          context.release();
+        }
+      });
     },
     onSubscribe({ subscribeFn, setSubscribeFn, args }) {
       const context: Context = args.contextValue;
       const lease = leaseOf(context);
       if (!lease) return;
       setSubscribeFn(async (subscribeArgs) => {
-        if (!(await context.directory.confirm(lease))) return refusal(lease.ended);
-        const result = await subscribeFn(subscribeArgs);
-        return isAsyncIterable(result) ? untilEnded(result, lease, context) : result;
+        let results: AsyncGenerator<unknown> | undefined;
+        try {
+          if (!(await context.directory.confirm(lease))) return refusal(lease.ended);
+          const result = await subscribeFn(subscribeArgs);
+          if (!isAsyncIterable(result)) return result;
+          results = untilEnded(result, lease, context);
+          return results;
+        } finally {
+          if (!results) context.release();
+        }
       });
     },
   };
@@ -75,7 +89,7 @@ function refusal(end: SessionEnd | undefined): ExecutionResult {
   return { errors: [unauthenticated(end)] };
 }
 
-/** The same results, until the lease ends. */
+/** The same results, until the lease ends or nobody waits for them. */
 function untilEnded<T>(
   results: AsyncIterable<T>,
   lease: Lease,
@@ -92,6 +106,7 @@ function untilEnded<T>(
       isOver = true;
       clearTimeout(farewell);
       lease.signal.removeEventListener("abort", onEnd);
+      context.release();
       end.resolve(done);
       // Nobody waits for a source's last words, so its failure to say them must not end the process.
       await Promise.resolve(source.return?.()).catch(() => {});
@@ -104,6 +119,7 @@ function untilEnded<T>(
   }
   if (lease.ended) onEnd();
   else lease.signal.addEventListener("abort", onEnd, { once: true });
+  context.onGone(() => void finish());
 
   return {
     async next() {

@@ -61,14 +61,15 @@ async function createContext(rooms: Rooms, config: Config, transport: TransportC
   };
   if (transport.credentials || !res) {
     const credentials = transport.credentials ?? { kind: "anonymous" };
-    return { ...rooms, ...operation, credentials, cookies: undefined };
+    return { ...rooms, ...operation, credentials, cookies: undefined, release() {}, onGone() {} };
   }
   const presented = presentedToken(req, config);
   const credentials = await resolveCredentials(rooms.directory, presented, "use");
-  if (credentials.kind === "live") res.once("close", credentials.lease.release);
+  const release = credentials.kind === "live" ? credentials.lease.release : () => {};
+  const onGone = (listener: () => void) => void (res.closed ? listener() : res.once("close", listener));
   const cookies = createCookieJar(req, res, config, presented?.by === "cookie");
   if (presented?.by === "cookie" && credentials.kind !== "live") cookies.clear();
-  return { ...rooms, ...operation, credentials, cookies };
+  return { ...rooms, ...operation, credentials, cookies, release, onGone };
 }
 
 function createCookieJar(

@@ -9,6 +9,7 @@ import {
   SetUserStatusDocument,
   ViewerDocument,
 } from "../../src/client/generated/graphql.ts";
+import type { Directory } from "../../src/revocation/directory.ts";
 import { logIn, signUp, type TestUser, withToken } from "../kit/client.ts";
 import { createTestDatabase, DATABASES } from "../kit/databases.ts";
 import { eventually, within } from "../kit/deadline.ts";
@@ -354,5 +355,74 @@ describe("an operation that still runs when its session ends", () => {
     ]);
     await letGo();
     client.socket.destroy();
+  });
+});
+
+describe("a client that leaves before it has its answer", () => {
+  /** A node that counts the leases on sessions that requests hold, and waits before it hands them out. */
+  async function countingNode() {
+    let held = 0;
+    const gate = { opened: Promise.resolve() };
+    const wrapDirectory = (directory: Directory): Directory => ({
+      ...directory,
+      async resolve(tokenHash, purpose) {
+        const resolution = await directory.resolve(tokenHash, purpose);
+        if (resolution.kind !== "live") return resolution;
+        held += 1;
+        const { lease } = resolution;
+        let isReleased = false;
+        await gate.opened;
+        return {
+          kind: "live",
+          lease: Object.create(lease, {
+            release: {
+              value() {
+                if (!isReleased) held -= 1;
+                isReleased = true;
+                lease.release();
+              },
+            },
+          }),
+        };
+      },
+    });
+    const node = await startTestNode("postgres", { wrapDirectory });
+    onTestFinished(() => node.stop());
+    return { node, held: () => held, gate };
+  }
+
+  test("leaves no lease behind, whenever it leaves", async () => {
+    const { node, held, gate } = await countingNode();
+    const user = await signUp(node.url);
+    await user.run(ViewerDocument);
+    expect(held()).toBe(0);
+
+    const opening = Promise.withResolvers<void>();
+    gate.opened = opening.promise;
+    const leaving = new AbortController();
+    const request = fetch(`${node.url}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${user.token}` },
+      body: JSON.stringify({ query: "{ viewer { id } }" }),
+      signal: leaving.signal,
+    }).catch(() => "left");
+    await eventually("the lease is held", () => held() === 1);
+    leaving.abort();
+    expect(await request).toBe("left");
+    opening.resolve();
+    await eventually("the lease is released", () => held() === 0);
+  });
+
+  test("and that listened to server-sent events is no longer online", async () => {
+    const { node, held } = await countingNode();
+    const user = await signUp(node.url);
+    const query = "{ mySessions { online } }";
+    const isOnline = async () =>
+      (await user.run<{ mySessions: { online: boolean }[] }, unknown>(query)).data?.mySessions[0]?.online;
+    const subscriber = await subscribeBySse(node.url, user.token);
+    await eventually("the session is online", async () => (await isOnline()) === true);
+    subscriber.stop();
+    await eventually("the session is offline", async () => (await isOnline()) === false);
+    expect(held()).toBe(0);
   });
 });
