@@ -40,6 +40,7 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
   const { graphql, log } = rooms;
   const maskError = createErrorMask(log);
   const connections = new Set<Connection>();
+  let isDraining = false;
 
   const sockets = new WebSocketServer({
     noServer: true,
@@ -102,6 +103,8 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
       },
       { connection },
     );
+    // Not refused before the upgrade: the stock client takes a failed upgrade for final.
+    if (isDraining) connection.close(CLOSE.restarting);
     const stopKeepAlive = keepAlive(socket, () => connection.close(CLOSE.tryLater));
     socket.once("close", (code, reason) => {
       stopKeepAlive();
@@ -119,6 +122,7 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
       for (const connection of connections) connection.close(CLOSE.tryLater);
     },
     async drain(withinMs) {
+      isDraining = true;
       const all = [...connections];
       const paceMs = Math.min(withinMs / all.length, DRAIN_PACE_MS);
       await Promise.all(

@@ -57,7 +57,6 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
     if (url.pathname !== "/graphql") return refuseUpgrade(socket, "404 Not Found");
     // Browsers let any page open a WebSocket anywhere, cookies included; only this check stops it.
     if (!isFromAllowedSite(request, config)) return refuseUpgrade(socket, "403 Forbidden");
-    if (rooms.unreadiness()) return refuseUpgrade(socket, "503 Service Unavailable\r\nRetry-After: 2");
     rooms.upgrade(request, socket, head);
   });
 

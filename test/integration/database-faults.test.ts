@@ -72,7 +72,9 @@ describe("a node", () => {
 
     expect(await within(10_000, "the close", subscriber.closed)).toMatchObject({ code: 1013 });
     expect(await readiness()).toBe(503);
-    expect((await openRawWebSocket(node.url)).status).toBe("HTTP/1.1 503 Service Unavailable");
+    const latecomer = await openRawWebSocket(node.url);
+    latecomer.send({ type: "connection_init", payload: { authorization: `Bearer ${user.token}` } });
+    expect(await latecomer.next("close")).toMatchObject({ code: 1013 });
     // The sessions can still be read, so requests are checked there; and if they cannot be, nobody is served.
     expect((await user.run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
     await holder.query("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE");
