@@ -50,7 +50,8 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
   const undo: (() => unknown)[] = [];
   try {
     const onError = (error: unknown) => log.error({ err: error }, "the database is in trouble");
-    const database = await openDatabase(config, { onError, onQuery });
+    const onWarning = (message: string) => log.warn(message);
+    const database = await openDatabase(config, { onError, onWarning, onQuery });
     undo.push(() => database.close());
     const applied = await migrate(database);
     if (applied.length > 0) log.info({ migrations: applied }, "the database was migrated");

@@ -32,5 +32,13 @@ export interface Listener {
 /** Either the client or a transaction of it: what a function takes that may be part of a larger change. */
 export type Queries = PrismaClient | Prisma.TransactionClient;
 
+export interface OpenOptions {
+  /** Hears of connections that fail in the background. */
+  readonly onError: (error: Error) => void;
+  /** Hears what the operator should mend although the database can be used. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+  readonly onQuery?: OnQuery | undefined;
+}
+
 /** Sees each statement that Prisma sends (not the tail's reads). For tests and for debugging. */
 export type OnQuery = (statement: string) => void;

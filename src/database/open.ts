@@ -1,4 +1,4 @@
-import type { Database, OnQuery } from "./database.ts";
+import type { Database, OpenOptions } from "./database.ts";
 import { openEmbedded } from "./embedded.ts";
 import { openPostgres } from "./postgres.ts";
 
@@ -8,7 +8,7 @@ import { openPostgres } from "./postgres.ts";
  */
 export function openDatabase(
   settings: { readonly databaseUrl: string | undefined; readonly dataDir: string },
-  options: { readonly onError: (error: Error) => void; readonly onQuery?: OnQuery | undefined },
+  options: OpenOptions,
 ): Promise<Database> {
   return settings.databaseUrl
     ? openPostgres(settings.databaseUrl, options)

@@ -1,7 +1,7 @@
 import { PrismaPg } from "@prisma/adapter-pg";
 import pg from "pg";
 import { OperatorError } from "../operator-error.ts";
-import type { Database, Listener, ListenerOptions, OnQuery } from "./database.ts";
+import type { Database, Listener, ListenerOptions, OpenOptions } from "./database.ts";
 import { createPrismaClient } from "./prisma-client.ts";
 
 /** Time to reach the server, in milliseconds. Longer than a packet lost twice, shorter than patience. */
@@ -13,22 +13,32 @@ const CONNECT_TIMEOUT_MS = 5_000;
  */
 const LOCK_TIMEOUT_MS = 2_000;
 
+/** A node that is paused in the middle of a change must not keep the log's lock from the others for longer. */
+const IDLE_TRANSACTION_TIMEOUT_MS = 10_000;
+
+const IDLE_TRANSACTION_WARNING =
+  "The database lets a transaction be idle for ever. One that has written to users or sessions and then waits " +
+  "stops every login and revocation. Run: ALTER DATABASE ... SET idle_in_transaction_session_timeout = '30s'";
+
 /** Opens a pool on a PostgreSQL server. Throws {@link OperatorError} if it cannot be used. */
-export async function openPostgres(
-  url: string,
-  options: { readonly onError: (error: Error) => void; readonly onQuery?: OnQuery | undefined },
-): Promise<Database> {
+export async function openPostgres(url: string, options: OpenOptions): Promise<Database> {
   const connection = {
     connectionString: url,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
   } satisfies pg.ClientConfig;
   const description = describe(url);
-  await probe(connection, description);
+  const { isIdleTransactionEnded } = await probe(connection, description);
+  if (!isIdleTransactionEnded) options.onWarning?.(IDLE_TRANSACTION_WARNING);
 
   // Without listeners one killed backend, which ends every connection of the server, would end Node too.
   const adapterFactory = new WholeScriptPrismaPg(
-    { ...connection, application_name: "live-logout", lock_timeout: LOCK_TIMEOUT_MS },
+    {
+      ...connection,
+      application_name: "live-logout",
+      lock_timeout: LOCK_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
+    },
     { onPoolError: options.onError, onConnectionError: options.onError },
   );
   const prisma = createPrismaClient(adapterFactory, options.onQuery);
@@ -98,15 +108,22 @@ async function openListener(connection: pg.ClientConfig, options: ListenerOption
 }
 
 /** Fails early, with words for the operator, instead of at the first query. */
-async function probe(connection: pg.ClientConfig, description: string): Promise<void> {
+async function probe(
+  connection: pg.ClientConfig,
+  description: string,
+): Promise<{ readonly isIdleTransactionEnded: boolean }> {
   const client = new pg.Client(connection);
   client.on("error", () => {});
   try {
     await client.connect();
-    const { rows } = await client.query<{ server_version_num: string }>("SHOW server_version_num");
-    if (Number(rows[0]?.server_version_num) < 130_000) {
+    const { rows } = await client.query<{ version: string; idle: string }>(
+      `SELECT current_setting('server_version_num') AS version,
+              current_setting('idle_in_transaction_session_timeout') AS idle`,
+    );
+    if (Number(rows[0]?.version) < 130_000) {
       throw new OperatorError(`${description} is too old: version 13 or newer is needed.`);
     }
+    return { isIdleTransactionEnded: rows[0]?.idle !== "0" };
   } catch (error) {
     if (error instanceof OperatorError) throw error;
     const reason =

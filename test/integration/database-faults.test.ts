@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { LogoutDocument, RevokeSessionDocument, ViewerDocument } from "../../src/client/generated/graphql.ts";
 import { systemClock } from "../../src/revocation/clock.ts";
 import { createTestClient, logIn, signUp } from "../kit/client.ts";
+import { createTestDatabase } from "../kit/databases.ts";
 import { eventually, within } from "../kit/deadline.ts";
 import { startTestNode, type TestNodeOptions } from "../kit/node.ts";
 import { send } from "../kit/raw-http.ts";
@@ -118,6 +119,20 @@ describe("a node", () => {
     await writer.query("ROLLBACK");
     const { data } = await user.run(RevokeSessionDocument, { id: other.sessionId });
     expect(data?.revokeSession.__typename).toBe("RevokeSessionSuccess");
+  });
+
+  test("warns at the start if its database lets writers sit on that lock for ever", async () => {
+    const database = await createTestDatabase("postgres");
+    onTestFinished(() => database.remove());
+    const warning = /idle_in_transaction_session_timeout/;
+    const warned = await startTestNode("postgres", { on: database });
+    expect(warned.logged.join("")).toMatch(warning);
+    const name = database.settings["DATABASE_URL"]?.split("/").at(-1);
+    await warned.sql(`ALTER DATABASE ${name} SET idle_in_transaction_session_timeout = '30s'`);
+    await warned.stop();
+    const content = await startTestNode("postgres", { on: database });
+    expect(content.logged.join("")).not.toMatch(warning);
+    await content.stop();
   });
 
   test("answers others during a storm of logins, of which it looks at some and turns the rest away", async () => {
