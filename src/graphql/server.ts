@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { GraphQLError, parse } from "graphql";
+import { GraphQLError } from "graphql";
 import { createYoga, type Plugin, type YogaServerInstance } from "graphql-yoga";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
@@ -9,10 +9,9 @@ import type { Context, CookieJar, Credentials, Rooms } from "./context.ts";
 import { presentedToken, resolveCredentials } from "./credentials.ts";
 import { createErrorMask, isServiceUnavailable } from "./errors.ts";
 import { bindToLease } from "./lease-binding.ts";
+import { limitDocuments } from "./limits.ts";
 import { createSchema } from "./schema.ts";
 
-/** Far more than any operation needs; a nesting that overflows the parser's stack needs more. */
-const MAX_TOKENS = 2_000;
 /** The largest request body, in bytes. */
 const MAX_BODY_BYTES = 1_000_000;
 
@@ -33,7 +32,7 @@ export function createGraphQLServer(rooms: Rooms, config: Config, log: Logger): 
     schema: createSchema(),
     graphqlEndpoint: "/graphql",
     context: (transport) => createContext(rooms, config, transport),
-    plugins: [bindToLease(), limitTokens(), acceptOnlyJson(), withholdDataIfUnavailable()],
+    plugins: [bindToLease(), limitDocuments(), acceptOnlyJson(), withholdDataIfUnavailable()],
     maskedErrors: { maskError },
     maxRequestBodySize: MAX_BODY_BYTES,
     // What a stock Yoga also does and we must not: see docs/protocol.md.
@@ -83,27 +82,6 @@ function createCookieJar(
     set: (token, maxAgeSeconds) =>
       void res.setHeader("set-cookie", sessionCookie(req, config, token, maxAgeSeconds)),
     clear: () => void res.setHeader("set-cookie", expiredSessionCookie(req, config)),
-  };
-}
-
-/** Parses with a limit, and names what fails to parse the same on every transport. */
-function limitTokens(): Plugin {
-  return {
-    onParse({ setParseFn }) {
-      setParseFn((source, options) => {
-        try {
-          return parse(source, { ...options, maxTokens: MAX_TOKENS });
-        } catch (error) {
-          const extensions = { code: "GRAPHQL_PARSE_FAILED", http: { status: 400, spec: true } };
-          // Even so many tokens overflow the stack if each opens a list.
-          if (error instanceof RangeError)
-            throw new GraphQLError("The document is nested too deeply.", { extensions });
-          if (!(error instanceof GraphQLError)) throw error;
-          const { message, source, positions } = error;
-          throw new GraphQLError(message, { source, positions, extensions });
-        }
-      });
-    },
   };
 }
 

@@ -1,4 +1,5 @@
 import { gzipSync } from "node:zlib";
+import { getIntrospectionQuery } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ViewerDocument } from "../../src/client/generated/graphql.ts";
 import { createTestClient, signUp, type TestUser } from "../kit/client.ts";
@@ -228,10 +229,40 @@ describe("GraphQL over HTTP", () => {
         "BAD_REQUEST",
       ],
       ["a variable that is missing", { query: "query ($id: ID!) { user(id: $id) { id } }" }, "BAD_REQUEST"],
+      [
+        "levels that multiply the work",
+        { query: `{ viewer ${"{ sessions { user ".repeat(4)}{ id }${"} }".repeat(4)} }` },
+        "LIMIT_EXCEEDED",
+      ],
+      [
+        "such levels in fragments",
+        {
+          query: `{ viewer { ...a } } fragment a on User { sessions { ...b } }
+            fragment b on Session { user { sessions { user { sessions { user { sessions { id } } } } } } }`,
+        },
+        "LIMIT_EXCEEDED",
+      ],
+      [
+        "a chain of fragments that doubles forty times",
+        {
+          query: `{ viewer { ...f0 } } ${Array.from({ length: 40 }, (_, index) => `fragment f${index} on User { id ...f${index + 1} ...f${index + 1} }`).join(" ")} fragment f40 on User { id }`,
+        },
+        "LIMIT_EXCEEDED",
+      ],
     ])("such as %s is a bad request", async (_name, request, code) => {
       const answer = await run(request);
       expect({ status: answer.status, code: codeOf(answer.body) }).toEqual({ status: 400, code });
     });
+  });
+
+  test("an operation as deep as a page of everybody's sessions is executed", async () => {
+    const query =
+      "{ users { edges { node { sessions { user { id sessions { id device } } } } } pageInfo { hasNextPage } } }";
+    expect((await user.run(query)).errors).toMatchObject([{ extensions: { code: "FORBIDDEN" } }]);
+  });
+
+  test("the introspection query of every tool is executed", async () => {
+    expect((await user.run(getIntrospectionQuery({ inputValueDeprecation: true }))).errors).toEqual([]);
   });
 
   describe("credentials that are none", () => {
