@@ -1,5 +1,6 @@
 import {
   type ASTVisitor,
+  type FieldNode,
   GraphQLError,
   type GraphQLNamedType,
   getNamedType,
@@ -7,6 +8,7 @@ import {
   isInterfaceType,
   isListType,
   isObjectType,
+  type OperationDefinitionNode,
   parse,
   type SelectionSetNode,
   type ValidationContext,
@@ -21,6 +23,9 @@ const MAX_DEPTH = 12;
 const MAX_NESTED_LISTS = 3;
 /** How many fields an operation may come to with its fragments put in place: each may be used many times. */
 const MAX_FIELDS = 5_000;
+
+/** Mutations that try a password: by aliases one request could try hundreds. */
+const ATTEMPTS: readonly string[] = ["login", "signUp"];
 
 /** Refuses documents that would cost far more than they are long, the same on every transport. */
 export function limitDocuments(): Plugin {
@@ -43,6 +48,7 @@ export function limitDocuments(): Plugin {
     },
     onValidate({ addValidationRule }) {
       addValidationRule(limitNesting);
+      addValidationRule(limitAttempts);
     },
   };
 }
@@ -93,10 +99,42 @@ function limitNesting(context: ValidationContext): ASTVisitor {
       }
 
       const reason = exceeded(operation.selectionSet, root, 1, 0, new Set());
-      if (!reason) return;
-      const extensions = { code: "LIMIT_EXCEEDED", http: { status: 400, spec: true } };
-      const message = `The operation has ${reason}. Ask for less at a time.`;
-      context.reportError(new GraphQLError(message, { nodes: operation, extensions }));
+      if (reason) context.reportError(limitExceeded(operation, reason));
     },
   };
+}
+
+/** A validation rule: at most one attempt at a password in each operation, whatever its alias or fragment. */
+function limitAttempts(context: ValidationContext): ASTVisitor {
+  return {
+    OperationDefinition(operation) {
+      if (operation.operation !== "mutation") return;
+      const attempts = new Set<FieldNode>();
+      const seen = new Set<string>();
+      function collect({ selections }: SelectionSetNode): void {
+        for (const selection of selections) {
+          if (selection.kind === "Field") {
+            if (ATTEMPTS.includes(selection.name.value)) attempts.add(selection);
+          } else if (selection.kind === "InlineFragment") {
+            collect(selection.selectionSet);
+          } else if (!seen.has(selection.name.value)) {
+            seen.add(selection.name.value);
+            const fragment = context.getFragment(selection.name.value);
+            if (fragment) collect(fragment.selectionSet);
+          }
+        }
+      }
+      collect(operation.selectionSet);
+      if (attempts.size > 1)
+        context.reportError(limitExceeded(operation, `more than one ${ATTEMPTS.join(" or ")}`));
+    },
+  };
+}
+
+function limitExceeded(operation: OperationDefinitionNode, reason: string): GraphQLError {
+  const extensions = { code: "LIMIT_EXCEEDED", http: { status: 400, spec: true } };
+  return new GraphQLError(`The operation has ${reason}. Ask for less at a time.`, {
+    nodes: operation,
+    extensions,
+  });
 }

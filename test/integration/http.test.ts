@@ -230,6 +230,21 @@ describe("GraphQL over HTTP", () => {
       ],
       ["a variable that is missing", { query: "query ($id: ID!) { user(id: $id) { id } }" }, "BAD_REQUEST"],
       [
+        "a hundred logins by aliases",
+        {
+          query: `mutation { ${Array.from({ length: 100 }, (_, index) => `a${index}: login(input: { email: "a@b.c", password: "p" }) { __typename }`).join(" ")} }`,
+        },
+        "LIMIT_EXCEEDED",
+      ],
+      [
+        "a login behind a fragment behind a login",
+        {
+          query: `mutation { login(input: { email: "a@b.c", password: "p" }) { __typename } ...more }
+            fragment more on Mutation { ... { again: login(input: { email: "a@b.c", password: "q" }) { __typename } } }`,
+        },
+        "LIMIT_EXCEEDED",
+      ],
+      [
         "levels that multiply the work",
         { query: `{ viewer ${"{ sessions { user ".repeat(4)}{ id }${"} }".repeat(4)} }` },
         "LIMIT_EXCEEDED",
