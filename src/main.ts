@@ -18,7 +18,7 @@ import { endDueSession } from "./sessions/revoke.ts";
 import { ensureAdministrator, type FirstAdministrator } from "./users/first-administrator.ts";
 import { createPasswordHasher } from "./users/password.ts";
 
-/** How many sessions without an open lease a node keeps in memory. */
+/** How many sessions a node keeps in memory; those that are held it keeps beyond it. */
 const DIRECTORY_CAPACITY = 100_000;
 /** How old the last read of the log may be for memory to be believed: a few reads may be late, no more. */
 const FRESH_FOR_MS = 3_000;

@@ -26,7 +26,7 @@ export interface DirectoryOptions {
   /** Hears of each use of a session, to write `last_seen_at` later. */
   readonly onSeen: (sessionId: string, now: number) => void;
   readonly onError: (error: unknown) => void;
-  /** How many sessions without an open lease are kept. */
+  /** How many sessions are kept; those that are held are kept beyond it. */
   readonly capacity: number;
 }
 
