@@ -11,6 +11,7 @@ import { createHttpServer } from "./http/server.ts";
 import { OperatorError } from "./operator-error.ts";
 import { type Clock, createDatabaseClock, systemClock } from "./revocation/clock.ts";
 import { createDirectory, type Directory } from "./revocation/directory.ts";
+import { createRecentEvents } from "./revocation/recent-events.ts";
 import { readSnapshot } from "./revocation/snapshot.ts";
 import { startTail } from "./revocation/tail.ts";
 import { createLastSeen } from "./sessions/last-seen.ts";
@@ -22,6 +23,8 @@ import { createPasswordHasher } from "./users/password.ts";
 const DIRECTORY_CAPACITY = 100_000;
 /** How old the last read of the log may be for memory to be believed: a few reads may be late, no more. */
 const FRESH_FOR_MS = 3_000;
+/** How many events are kept in memory: what a load may miss and still be checked, what a follower may lag behind. */
+const RECENT_EVENTS = 4_096;
 const UPKEEP_INTERVAL_MS = 1_000;
 const LAST_SEEN_INTERVAL_MS = 60_000;
 
@@ -69,6 +72,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     const lastSeen = createLastSeen(prisma);
     const directory = createDirectory({
       load: (key) => readSnapshot(prisma, key),
+      recent: createRecentEvents(RECENT_EVENTS),
       now: databaseClock.now,
       rules,
       isFresh: () => tail.stalenessMs() <= freshForMs,
@@ -81,6 +85,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       database,
       clock,
       onEvent: directory.apply,
+      onRestart: directory.restart,
       onRead: databaseClock.learn,
       onError,
       queryTimeoutMs: config.revocationBoundMs / 3,
@@ -118,8 +123,10 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
 
     const flushLastSeen = () => lastSeen.flush().catch(onError);
     const upkeep = setInterval(() => {
-      if (isTrusted()) directory.endDueLeases();
-      else webSockets.closeAllUntrusted();
+      directory.endDueLeases();
+      if (isTrusted()) return;
+      webSockets.closeAllUntrusted();
+      server.cutStreams();
     }, UPKEEP_INTERVAL_MS);
     // Often enough that no other node takes a session for idle that is used on this one.
     const writing = setInterval(flushLastSeen, Math.min(LAST_SEEN_INTERVAL_MS, rules.idleTimeoutMs / 4));

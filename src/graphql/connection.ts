@@ -52,7 +52,7 @@ export class Connection {
 
   /** Whether operations are run for it. */
   get isServing(): boolean {
-    return !this.#isClosing && this.lease !== undefined && this.lease.ended === undefined;
+    return !this.#isClosing && this.lease !== undefined && !this.lease.ended && !this.lease.isLost;
   }
 
   get credentials(): Credentials {
@@ -117,8 +117,10 @@ export class Connection {
    * has nothing left to wait for does not come back; then the close says why.
    */
   async #sayFarewell(): Promise<void> {
+    if (this.#isClosing) return;
     const end = this.lease?.ended;
-    if (!end || this.#isClosing) return;
+    // A lost session says nothing to complete: the client is to come back, and is told then what there is to tell.
+    if (!end) return this.close(CLOSE.tryLater);
     const overdue = Promise.withResolvers<void>();
     const timer = setTimeout(overdue.resolve, FAREWELL_MS);
     await Promise.race([Promise.all(this.#handling), overdue.promise]);

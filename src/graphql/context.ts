@@ -8,7 +8,7 @@ import type { Origin } from "../sessions/login.ts";
 import type { Revoker } from "../sessions/revoke.ts";
 import type { PasswordHasher } from "../users/password.ts";
 import { type Capability, can } from "../users/roles.ts";
-import { forbidden, unauthenticated } from "./errors.ts";
+import { forbidden, serviceUnavailable, unauthenticated } from "./errors.ts";
 
 /** What resolvers may use, the same for every operation. */
 export interface Rooms {
@@ -48,6 +48,8 @@ export interface Context extends Rooms {
   readonly release: () => void;
   /** Calls back once nobody waits for the answer any more. A socket's operations are told so by the protocol. */
   readonly onGone: (listener: () => void) => void;
+  /** Ends a stream without its last word, so that the client comes back. A socket is closed by its connection. */
+  readonly cut: () => void;
   /**
    * Set by what is about its own session's end, so that it is still answered: the mutation that ends it, and
    * `sessionRevoked`. Of every other operation nothing is sent once its lease has ended.
@@ -69,6 +71,7 @@ export function requireLease({ credentials }: Context): Lease {
       throw unauthenticated(credentials.end);
     case "live":
       if (credentials.lease.ended) throw unauthenticated(credentials.lease.ended);
+      if (credentials.lease.isLost) throw serviceUnavailable();
       return credentials.lease;
   }
 }

@@ -28,7 +28,7 @@ export function badRequest(issues: readonly ValidationIssue[]): GraphQLError {
 }
 
 /** The node cannot say whether the session is still valid, or whether a change took effect. */
-function serviceUnavailable(): GraphQLError {
+export function serviceUnavailable(): GraphQLError {
   return failure(
     "The service cannot answer now. Try again in a moment; what you did may have taken effect.",
     {

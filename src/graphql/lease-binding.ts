@@ -1,9 +1,8 @@
 import type { ExecutionResult } from "graphql";
 import { isAsyncIterable, type Plugin } from "graphql-yoga";
 import type { Lease } from "../revocation/lease.ts";
-import type { SessionEnd } from "../revocation/session-end.ts";
 import type { Context } from "./context.ts";
-import { unauthenticated } from "./errors.ts";
+import { serviceUnavailable, unauthenticated } from "./errors.ts";
 
 /**
  * How long a subscription about its own session's end may take to finish after that end, in milliseconds. It
@@ -36,7 +35,7 @@ export function bindToLease(): Plugin<Context> {
       setSubscribeFn(async (subscribeArgs) => {
         let results: AsyncGenerator<unknown> | undefined;
         try {
-          if (!(await context.directory.confirm(lease))) return refusal(lease.ended);
+          if (!(await context.directory.confirm(lease))) return refusal(lease);
           const result = await subscribeFn(subscribeArgs);
           if (!isAsyncIterable(result)) return result;
           results = untilEnded(result, lease, context);
@@ -59,34 +58,32 @@ async function unlessEnded<T>(
   context: Context,
 ): Promise<T | ExecutionResult> {
   // A socket's lease is older than its operation: before anything has an effect it is looked at again (P3).
-  if (!(await context.directory.confirm(lease)) || lease.ended) return refusal(lease.ended);
-  const end = Promise.withResolvers<SessionEnd>();
+  if (!(await context.directory.confirm(lease)) || lease.signal.aborted) return refusal(lease);
+  const end = Promise.withResolvers<void>();
   const onEnd = () => {
-    if (!context.outlivesLease && lease.ended) end.resolve(lease.ended);
+    if (!context.outlivesLease) end.resolve();
   };
   lease.signal.addEventListener("abort", onEnd, { once: true });
   try {
     const executed = execute();
-    const first = await Promise.race([
-      executed.then((result) => ({ result })),
-      end.promise.then((sessionEnd) => ({ sessionEnd })),
-    ]);
-    if ("sessionEnd" in first) {
+    const first = await Promise.race([executed.then((result) => ({ result })), end.promise]);
+    if (!first) {
       // What it comes to is not for anybody to see, nor is its failure for the process to die of.
       executed.catch(() => {});
-      return refusal(first.sessionEnd);
+      return refusal(lease);
     }
     if (context.outlivesLease) return first.result;
     // Asked at the moment of answering: the process may have been paused since the operation began (P3).
     if (await context.directory.confirm(lease)) return first.result;
-    return refusal(lease.ended);
+    return refusal(lease);
   } finally {
     lease.signal.removeEventListener("abort", onEnd);
   }
 }
 
-function refusal(end: SessionEnd | undefined): ExecutionResult {
-  return { errors: [unauthenticated(end)] };
+/** Without an end in the log the session is lost to this node: whoever asks again is told what there is to tell. */
+function refusal(lease: Lease): ExecutionResult {
+  return { errors: [lease.isLost ? serviceUnavailable() : unauthenticated(lease.ended)] };
 }
 
 /** The same results, until the lease ends or nobody waits for them. */
@@ -114,10 +111,11 @@ function untilEnded<T>(
     return done;
   }
   function onEnd(): void {
-    if (context.outlivesLease) farewell = setTimeout(finish, FAREWELL_MS);
+    if (lease.isLost) context.cut();
+    if (context.outlivesLease && !lease.isLost) farewell = setTimeout(finish, FAREWELL_MS);
     else void finish();
   }
-  if (lease.ended) onEnd();
+  if (lease.signal.aborted) onEnd();
   else lease.signal.addEventListener("abort", onEnd, { once: true });
   context.onGone(() => void finish());
 

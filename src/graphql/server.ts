@@ -60,7 +60,7 @@ async function createContext(rooms: Rooms, config: Config, transport: TransportC
   };
   if (transport.credentials || !res) {
     const credentials = transport.credentials ?? { kind: "anonymous" };
-    return { ...rooms, ...operation, credentials, cookies: undefined, release() {}, onGone() {} };
+    return { ...rooms, ...operation, credentials, cookies: undefined, release() {}, onGone() {}, cut() {} };
   }
   const presented = presentedToken(req, config);
   const credentials = await resolveCredentials(rooms.directory, presented, "use");
@@ -68,7 +68,7 @@ async function createContext(rooms: Rooms, config: Config, transport: TransportC
   const onGone = (listener: () => void) => void (res.closed ? listener() : res.once("close", listener));
   const cookies = createCookieJar(req, res, config, presented?.by === "cookie");
   if (presented?.by === "cookie" && credentials.kind !== "live") cookies.clear();
-  return { ...rooms, ...operation, credentials, cookies, release, onGone };
+  return { ...rooms, ...operation, credentials, cookies, release, onGone, cut: () => void res.destroy() };
 }
 
 function createCookieJar(

@@ -63,6 +63,7 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
         connection.close(CLOSE.tryLater);
       }
       if (connection.lease?.ended) connection.close(CLOSE.sessionRevoked(connection.lease.ended.reason));
+      if (connection.lease?.isLost) connection.close(CLOSE.tryLater);
       // `false` also closes, which after our own close does nothing.
       return connection.isServing;
     },

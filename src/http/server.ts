@@ -32,6 +32,8 @@ export interface HttpServer {
    * back. What is not over after `withinMs` is cut.
    */
   readonly close: (withinMs: number) => Promise<void>;
+  /** Ends streams without a word, so that their clients come back, here or to another node. */
+  readonly cutStreams: () => void;
 }
 
 /** The node's HTTP server: its routes, and what holds for all of them. It does not listen yet. */
@@ -89,14 +91,19 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
     return (origin && URL.parse(request.url ?? "", origin)) || undefined;
   }
 
+  function cutStreams(): void {
+    for (const response of responses) {
+      if (response.getHeader("content-type") === "text/event-stream") response.destroy();
+    }
+  }
+
   return {
+    cutStreams,
     listen: () => listen(server, config),
     async close(withinMs) {
       const closed = new Promise((resolve) => server.close(resolve));
       const overdue = setTimeout(() => server.closeAllConnections(), withinMs);
-      for (const response of responses) {
-        if (response.getHeader("content-type") === "text/event-stream") response.destroy();
-      }
+      cutStreams();
       await closed;
       clearTimeout(overdue);
     },

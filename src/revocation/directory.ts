@@ -1,21 +1,28 @@
+import pLimit from "p-limit";
+import { createDueTimes } from "./due-times.ts";
 import { createFollowers, type FollowedKey, type SessionEnds } from "./followers.ts";
 import { type Lease, ServedSession } from "./lease.ts";
 import type { SessionEvent } from "./log.ts";
 import { toRevocationReason } from "./reasons.ts";
-import { createRecentEvents } from "./recent-events.ts";
+import type { RecentEvents } from "./recent-events.ts";
 import type { SessionEnd } from "./session-end.ts";
 import type { SessionKey, Snapshot } from "./snapshot.ts";
 import { judge, type Validity, type ValidityRules } from "./validity.ts";
 
-/** How many events a load may miss and still be checked against them; more, and it is repeated. */
-const RECENT_EVENTS = 4_096;
-
 /** A load is repeated when the session changed meanwhile. Past this, somebody changes it without pause. */
 const MAX_ATTEMPTS = 8;
+
+/** How many sessions are verified at once after the log has changed, so that requests still get connections. */
+const VERIFIED_AT_ONCE = 8;
+
+/** How soon a session that is due is looked at again when the database could not be asked. */
+const DUE_RETRY_MS = 1_000;
 
 export interface DirectoryOptions {
   /** Reads a session and its user from the database, ended or not; null if there is none. */
   readonly load: (key: SessionKey) => Promise<Snapshot | null>;
+  /** Gets each event that is applied, and is asked what a load has missed. */
+  readonly recent: RecentEvents;
   /** The database's time in milliseconds since the epoch. */
   readonly now: () => number;
   readonly rules: ValidityRules;
@@ -47,11 +54,16 @@ export interface Directory {
   readonly resolve: (tokenHash: string, purpose: "use" | "connect") => Promise<Resolution>;
   /** Applies one event of the log. Called by the tail, in order. */
   readonly apply: (event: SessionEvent) => void;
-  /** Whether a lease may be trusted now; while memory is not fresh this asks the database. */
+  /**
+   * The log is not the one that was followed, and goes on from `cursor`: nothing in memory is believed before the
+   * database has confirmed it, and the leases that it cannot confirm are lost. Called by the tail.
+   */
+  readonly restart: (cursor: string) => void;
+  /** Whether a lease may be trusted now; while memory is not fresh, or is in doubt, this asks the database. */
   readonly confirm: (lease: Lease) => Promise<boolean>;
   readonly follow: (key: FollowedKey, ownSessionId: string) => SessionEnds;
   readonly isOnline: (sessionId: string) => boolean;
-  /** Ends the sessions with open leases whose time has come. To be called about once a second. */
+  /** Ends the connected sessions whose time has come. Timers do this too; for when the clock may have jumped. */
   readonly endDueLeases: () => void;
 }
 
@@ -59,10 +71,18 @@ export function createDirectory(options: DirectoryOptions): Directory {
   const byTokenHash = new Map<string, ServedSession>();
   const bySessionId = new Map<string, ServedSession>();
   const loads = new Map<string, Promise<Resolution | undefined>>();
-  const recent = createRecentEvents(RECENT_EVENTS);
+  const { recent } = options;
   const followers = createFollowers();
   /** Sessions that were ended here before their event was read, so that followers hear of each once. */
   const endedBeforeEvent = new Set<string>();
+  const verifying = pLimit(VERIFIED_AT_ONCE);
+  const dueTimes = createDueTimes<ServedSession>({
+    now: options.now,
+    isWanted: (served) => served.connections > 0,
+    onDue(served) {
+      if (!schedule(served)) void refresh(served);
+    },
+  });
 
   /** `seenHere` is the last use on this node, which the database may not know yet. */
   function judgeNow({ session, user }: Snapshot, seenHere: number): Validity {
@@ -75,6 +95,18 @@ export function createDirectory(options: DirectoryOptions): Directory {
     // Followers first: ending the lease stops whatever would still tell them.
     followers.tell(sessionEnd);
     served.finish(sessionEnd);
+  }
+
+  function lose(served: ServedSession): void {
+    forget(served);
+    served.lose();
+  }
+
+  /** Sees to it that a connected session ends when its time comes. False if it has come. */
+  function schedule(served: ServedSession): boolean {
+    const validity = judgeNow(served.snapshot, served.lastSeenAt);
+    if (validity.valid) dueTimes.add(served, validity.until);
+    return validity.valid;
   }
 
   function forget(served: ServedSession): void {
@@ -95,7 +127,9 @@ export function createDirectory(options: DirectoryOptions): Directory {
       served = new ServedSession(snapshot);
       bySessionId.set(served.id, served);
     }
+    served.isDoubted = false;
     byTokenHash.set(snapshot.session.tokenHash, served);
+    if (served.connections > 0) schedule(served);
   }
 
   function onReleased(served: ServedSession): void {
@@ -128,9 +162,14 @@ export function createDirectory(options: DirectoryOptions): Directory {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const began = recent.position();
       const snapshot = await options.load(key);
-      if (!snapshot) return { kind: "unknown" };
       const missed = recent.since(began);
-      if (!missed || missed.some((event) => event.sessionId === snapshot.session.id)) continue;
+      if (!missed) continue;
+      if (!snapshot) {
+        const lost = "id" in key ? bySessionId.get(key.id) : undefined;
+        if (lost && !missed.some((event) => event.sessionId === lost.id)) lose(lost);
+        return { kind: "unknown" };
+      }
+      if (missed.some((event) => event.sessionId === snapshot.session.id)) continue;
       const served = bySessionId.get(snapshot.session.id);
       const validity = judgeNow(snapshot, served?.lastSeenAt ?? 0);
       if (validity.valid) {
@@ -162,19 +201,31 @@ export function createDirectory(options: DirectoryOptions): Directory {
     return loading;
   }
 
-  /** Loads a changed session again, for the leases that are held on it. */
+  /** Loads a session again that changed or is due, for the leases that are held on it. */
   async function refresh(served: ServedSession): Promise<void> {
     try {
       await loadOnce({ id: served.id });
     } catch (error) {
       options.onError(error);
+      dueTimes.add(served, options.now() + DUE_RETRY_MS);
+    }
+  }
+
+  /** Like {@link refresh}, but a holder is not kept waiting for a database that cannot be asked. */
+  async function verify(served: ServedSession): Promise<void> {
+    if (!served.isDoubted || served.end) return;
+    try {
+      await loadOnce({ id: served.id });
+    } catch (error) {
+      options.onError(error);
+      lose(served);
     }
   }
 
   /** A lease if the session is in memory and valid; nothing is awaited between the judgement and the lease. */
   function take(tokenHash: string, purpose: "use" | "connect"): Lease | undefined {
     const served = byTokenHash.get(tokenHash);
-    if (!served) return undefined;
+    if (!served || served.isDoubted) return undefined;
     if (!judgeNow(served.snapshot, served.lastSeenAt).valid) {
       // Only the database knows whether it was used on another node meanwhile.
       byTokenHash.delete(tokenHash);
@@ -188,7 +239,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
     // A Map keeps the order of insertion: moving to its end is what makes it least-recently-used.
     byTokenHash.delete(tokenHash);
     byTokenHash.set(tokenHash, served);
-    return served.lease(onReleased);
+    return served.lease({ onReleased, onConnected: schedule });
   }
 
   return {
@@ -209,10 +260,10 @@ export function createDirectory(options: DirectoryOptions): Directory {
     },
 
     async confirm(lease) {
-      if (lease.ended) return false;
-      if (options.isFresh()) return true;
+      if (lease.ended || lease.isLost) return false;
+      if (options.isFresh() && !lease.isDoubted) return true;
       const outcome = await load({ id: lease.current.session.id });
-      return outcome === undefined && lease.ended === undefined;
+      return outcome === undefined && lease.ended === undefined && !lease.isLost;
     },
 
     apply(event) {
@@ -233,19 +284,27 @@ export function createDirectory(options: DirectoryOptions): Directory {
       if (!served) return;
       // Changed, or of a type that only a newer version knows: what is in memory is no longer to be believed.
       byTokenHash.delete(served.snapshot.session.tokenHash);
+      served.isDoubted = true;
       if (served.leases > 0) void refresh(served);
       else forget(served);
+    },
+
+    restart(cursor) {
+      recent.restart(cursor);
+      byTokenHash.clear();
+      endedBeforeEvent.clear();
+      for (const served of bySessionId.values()) {
+        served.isDoubted = true;
+        if (served.leases > 0) void verifying(() => verify(served));
+        else forget(served);
+      }
     },
 
     follow: followers.follow,
 
     isOnline: (sessionId) => (bySessionId.get(sessionId)?.connections ?? 0) > 0,
 
-    endDueLeases() {
-      for (const served of bySessionId.values()) {
-        if (served.leases > 0 && !judgeNow(served.snapshot, served.lastSeenAt).valid) void refresh(served);
-      }
-    },
+    endDueLeases: dueTimes.check,
   };
 }
 

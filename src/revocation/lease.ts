@@ -9,10 +9,17 @@ import type { Snapshot } from "./snapshot.ts";
 export interface Lease {
   /** The session and its user as last read; changes when they do. */
   readonly current: Snapshot;
-  /** Aborts when the session ends; its `reason` is the {@link SessionEnd}. */
+  /** Aborts when the session ends; its `reason` is the {@link SessionEnd}. Or when the session is lost. */
   readonly signal: AbortSignal;
   /** How the session ended; undefined while it is live. */
   readonly ended: SessionEnd | undefined;
+  /**
+   * The log does not say that the session ended, and yet the database does not have it any more, or could not
+   * be asked after the log had changed. The holder stops, and its client has to come back and ask again.
+   */
+  readonly isLost: boolean;
+  /** Whether what is known of the session was overtaken by events, so that the database has to confirm it. */
+  readonly isDoubted: boolean;
   /** Says that this holder is an open connection: the session counts as online until it is released. */
   readonly markConnected: () => void;
   readonly release: () => void;
@@ -25,6 +32,8 @@ export class ServedSession {
   leases = 0;
   connections = 0;
   end: SessionEnd | undefined;
+  isLost = false;
+  isDoubted = false;
   readonly #controller = new AbortController();
 
   constructor(snapshot: Snapshot) {
@@ -43,7 +52,15 @@ export class ServedSession {
     this.#controller.abort(end);
   }
 
-  lease(onReleased: (served: ServedSession) => void): Lease {
+  lose(): void {
+    this.isLost = true;
+    this.#controller.abort();
+  }
+
+  lease(hooks: {
+    readonly onConnected: (served: ServedSession) => void;
+    readonly onReleased: (served: ServedSession) => void;
+  }): Lease {
     const served = this;
     const { signal } = this.#controller;
     let connected = false;
@@ -57,17 +74,24 @@ export class ServedSession {
       get ended() {
         return served.end;
       },
+      get isLost() {
+        return served.isLost;
+      },
+      get isDoubted() {
+        return served.isDoubted;
+      },
       markConnected() {
         if (connected || released) return;
         connected = true;
         served.connections += 1;
+        hooks.onConnected(served);
       },
       release() {
         if (released) return;
         released = true;
         served.leases -= 1;
         if (connected) served.connections -= 1;
-        onReleased(served);
+        hooks.onReleased(served);
       },
     };
   }

@@ -14,36 +14,65 @@ export interface SessionEvent {
   readonly at: Date;
   readonly sessionId: string;
   readonly userId: string;
+  /** Who did it; null: the system. */
+  readonly actorId: string | null;
   readonly reason: string | null;
+  /** Chained over this row and all before it, hexadecimal. */
+  readonly rowHash: string;
 }
+
+/**
+ * A place in the log that is anchored: the row of this id must still have this hash. Ids alone are used again after
+ * a failover that lost commits, and reading after such an id would skip events for ever.
+ */
+export interface Anchor {
+  readonly id: string;
+  readonly rowHash: string;
+}
+
+/** Before the first event of all. It anchors nothing: no event was read that could have changed. */
+export const LOG_BEGINNING: Anchor = { id: "0", rowHash: "" };
 
 export interface LogPage {
   readonly events: readonly SessionEvent[];
+  /** Whether the row that the read began at is still what it was. If not, the events say nothing. */
+  readonly isAnchored: boolean;
   /** The database's clock when it answered. */
   readonly databaseNow: Date;
+  /** Changes when the server was restarted or is another one, or the database was made anew. */
+  readonly serverIdentity: string;
 }
 
-/** Reads what was committed after `cursor`, in commit order, up to a page. Throws when the database does. */
-export async function readLog(listener: Listener, cursor: string): Promise<LogPage> {
+/**
+ * Reads what was committed after the anchor, in commit order, up to a page; without an anchor only the newest event.
+ * Throws when the database does, and when it is a standby, whose log may lag behind.
+ */
+export async function readLog(listener: Listener, anchor: Anchor | undefined): Promise<LogPage> {
+  const which = anchor
+    ? `WHERE id >= $1::bigint ORDER BY id LIMIT ${LOG_PAGE_SIZE + 1}`
+    : "ORDER BY id DESC LIMIT 1";
   // The clock comes with every read, also with one that finds nothing: nodes judge expiry by it.
   const rows = await listener.query(
-    `SELECT clock.now, event.id::text, event.type, event.at, event.session_id, event.user_id, event.reason
-     FROM (SELECT clock_timestamp() AS now) AS clock
-     LEFT JOIN LATERAL (
-       SELECT * FROM session_event WHERE id > $1::bigint ORDER BY id LIMIT ${LOG_PAGE_SIZE}
-     ) AS event ON true
+    `SELECT server.*, event.id::text, event.type, event.at, event.session_id, event.user_id, event.actor_id,
+            event.reason, encode(event.row_hash, 'hex') AS row_hash
+     FROM (SELECT clock_timestamp() AS now, pg_is_in_recovery() AS is_standby,
+                  pg_postmaster_start_time()::text || (SELECT oid FROM pg_database WHERE datname = current_database())
+                    AS identity) AS server
+     LEFT JOIN LATERAL (SELECT * FROM session_event ${which}) AS event ON true
      ORDER BY event.id`,
-    [cursor],
+    anchor ? [anchor.id] : [],
   );
   const databaseNow = rows[0]?.["now"];
   if (!(databaseNow instanceof Date)) throw new Error("the log was read without the database's time");
-  return { databaseNow, events: rows.filter((row) => row["id"] !== null).map(toEvent) };
-}
-
-/** The cursor after the newest event: where a node begins that has nothing in memory yet. */
-export async function readLogHead(listener: Listener): Promise<string> {
-  const rows = await listener.query("SELECT coalesce(max(id), 0)::text AS head FROM session_event", []);
-  return String(rows[0]?.["head"] ?? "0");
+  if (rows[0]?.["is_standby"]) throw new Error("a standby answers, which may not have the whole log yet");
+  const found = rows.filter((row) => row["id"] !== null).map(toEvent);
+  const hasAnchorRow = anchor !== undefined && anchor !== LOG_BEGINNING;
+  return {
+    databaseNow,
+    serverIdentity: String(rows[0]?.["identity"]),
+    events: hasAnchorRow ? found.slice(1) : found,
+    isAnchored: !hasAnchorRow || (found[0]?.id === anchor.id && found[0].rowHash === anchor.rowHash),
+  };
 }
 
 function toEvent(row: Record<string, unknown>): SessionEvent {
@@ -53,6 +82,8 @@ function toEvent(row: Record<string, unknown>): SessionEvent {
     at: row["at"] as Date,
     sessionId: row["session_id"] as string,
     userId: row["user_id"] as string,
+    actorId: row["actor_id"] as string | null,
     reason: row["reason"] as string | null,
+    rowHash: row["row_hash"] as string,
   };
 }

@@ -1,6 +1,14 @@
 import type { Database, Listener } from "../database/database.ts";
 import type { Clock } from "./clock.ts";
-import { LOG_CHANNEL, LOG_PAGE_SIZE, readLog, readLogHead, type SessionEvent } from "./log.ts";
+import {
+  type Anchor,
+  LOG_BEGINNING,
+  LOG_CHANNEL,
+  LOG_PAGE_SIZE,
+  type LogPage,
+  readLog,
+  type SessionEvent,
+} from "./log.ts";
 
 /** A notification is only a hint: the log is read this often without one, so a lost one costs at most this. */
 const READ_INTERVAL_MS = 1_000;
@@ -14,6 +22,12 @@ export interface TailOptions {
   readonly clock: Clock;
   /** Called for each event once, in commit order. Must not throw. */
   readonly onEvent: (event: SessionEvent) => void;
+  /**
+   * Called when the log is followed from a cursor that does not continue what was followed before: at the start,
+   * when it changed behind this node (a restored backup, a failover that lost events), and when the server is not
+   * the one it was, so that what was read from it may be lost. What follows from earlier events is to be verified.
+   */
+  readonly onRestart: (cursor: string) => void;
   /** Called after each successful read, with the database's time. */
   readonly onRead: (databaseNow: Date) => void;
   readonly onError: (error: unknown) => void;
@@ -40,11 +54,20 @@ export class TailBehindError extends Error {
   }
 }
 
+/** Told to the operator; the node itself mends it. */
+class LogChangedError extends Error {
+  override readonly name = "LogChangedError";
+  constructor(what: string) {
+    super(`${what}: every session in memory is verified anew`);
+  }
+}
+
 /** Starts tailing from the log's present head. Resolves after the first successful read. */
 export async function startTail(options: TailOptions): Promise<Tail> {
   const { clock } = options;
   const stopping = new AbortController();
-  let cursor: string | undefined;
+  let anchor: Anchor | undefined;
+  let server: string | undefined;
   let lastReadStartedAt = Number.NEGATIVE_INFINITY;
   let waiting: PromiseWithResolvers<void>[] = [];
   let woken = false;
@@ -68,31 +91,51 @@ export async function startTail(options: TailOptions): Promise<Tail> {
   }
 
   async function readToEnd(listener: Listener): Promise<void> {
-    cursor ??= await readLogHead(listener);
     for (;;) {
       const startedAt = clock.monotonicMs();
       // Whoever asks from here on may mean something that this read does not see.
       const served = waiting;
       waiting = [];
-      let page: Awaited<ReturnType<typeof readLog>>;
+      let isAtEnd: boolean;
       try {
-        page = await readLog(listener, cursor);
+        isAtEnd = follow(await readLog(listener, anchor));
       } catch (error) {
         waiting.push(...served);
         throw error;
       }
-      for (const event of page.events) {
-        options.onEvent(event);
-        cursor = event.id;
-      }
-      options.onRead(page.databaseNow);
-      if (page.events.length < LOG_PAGE_SIZE) {
+      if (isAtEnd) {
         lastReadStartedAt = startedAt;
         for (const waiter of served) waiter.resolve();
         return;
       }
       waiting.push(...served);
     }
+  }
+
+  /** Applies what was read. False if there is more to read. */
+  function follow(page: LogPage): boolean {
+    options.onRead(page.databaseNow);
+    if (!anchor) {
+      anchor = page.events[0] ?? LOG_BEGINNING;
+      server = page.serverIdentity;
+      options.onRestart(anchor.id);
+      return true;
+    }
+    if (!page.isAnchored) {
+      options.onError(new LogChangedError("the log has changed behind this node"));
+      anchor = undefined;
+      return false;
+    }
+    if (server !== page.serverIdentity) {
+      options.onError(new LogChangedError("the database server was restarted or is another one"));
+      server = page.serverIdentity;
+      options.onRestart(anchor.id);
+    }
+    for (const event of page.events) {
+      options.onEvent(event);
+      anchor = event;
+    }
+    return page.events.length < LOG_PAGE_SIZE;
   }
 
   async function tailOneConnection(onReading: () => void): Promise<void> {

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { createDirectory, type Directory, type DirectoryOptions } from "../../src/revocation/directory.ts";
 import type { SessionEvent } from "../../src/revocation/log.ts";
+import { createRecentEvents } from "../../src/revocation/recent-events.ts";
 import type { Snapshot } from "../../src/revocation/snapshot.ts";
 import { createSessionStore, NOW, type SessionStore } from "../kit/session-store.ts";
 
@@ -13,6 +14,7 @@ function setUp(options: Partial<DirectoryOptions> = {}) {
   const errors: unknown[] = [];
   const directory = createDirectory({
     load: store.load,
+    recent: createRecentEvents(4_096),
     now: () => clock.now,
     rules: { idleTimeoutMs: 2 * HOUR_MS },
     isFresh: () => clock.isFresh,
@@ -34,7 +36,16 @@ function event(
   reason: string | null = null,
 ): SessionEvent {
   eventId += 1;
-  return { id: String(eventId), type, at: new Date(NOW), sessionId: id, userId, reason };
+  return {
+    id: String(eventId),
+    type,
+    at: new Date(NOW),
+    sessionId: id,
+    userId,
+    actorId: null,
+    reason,
+    rowHash: "",
+  };
 }
 
 /** What a commit of a revocation is: the row, and then the event that the tail applies. */
@@ -53,6 +64,86 @@ async function leaseOf(directory: Directory, { tokenHash }: Snapshot["session"])
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("the directory", () => {
+  describe("when the log has changed behind it", () => {
+    test("verifies what is held, and forgets the rest", async () => {
+      const { store, directory } = setUp();
+      const [held, unheld] = [store.insert(), store.insert()];
+      const lease = await leaseOf(directory, held);
+      (await leaseOf(directory, unheld)).release();
+      const loadsBefore = store.loads();
+      directory.restart("0");
+      expect(lease.isDoubted).toBe(true);
+      await turn();
+      expect(store.loads()).toBe(loadsBefore + 1);
+      expect(lease).toMatchObject({ isDoubted: false, isLost: false, ended: undefined });
+      await leaseOf(directory, unheld);
+      expect(store.loads()).toBe(loadsBefore + 2);
+    });
+
+    test("confirms no lease from memory meanwhile", async () => {
+      const { store, directory } = setUp();
+      const session = store.insert();
+      const lease = await leaseOf(directory, session);
+      const letGo = store.hold();
+      store.rows.delete(session.id);
+      directory.restart("0");
+      const confirmed = directory.confirm(lease);
+      letGo();
+      expect(await confirmed).toBe(false);
+      expect(lease.isLost).toBe(true);
+    });
+
+    test("loses the leases on sessions that the database does not have any more", async () => {
+      const { store, directory } = setUp();
+      const session = store.insert();
+      const lease = await leaseOf(directory, session);
+      store.rows.delete(session.id);
+      directory.restart("0");
+      await turn();
+      expect(lease).toMatchObject({ isLost: true, ended: undefined });
+      expect(lease.signal.aborted).toBe(true);
+      expect(await directory.resolve(session.tokenHash, "use")).toEqual({ kind: "unknown" });
+    });
+
+    test("ends with their reason the leases on sessions that are revoked there", async () => {
+      const { store, directory } = setUp();
+      const session = store.insert();
+      const lease = await leaseOf(directory, session);
+      store.update(session.id, { revokedAt: new Date(NOW), revocationReason: "POLICY" });
+      directory.restart("0");
+      await turn();
+      expect(lease.ended?.reason).toBe("POLICY");
+    });
+
+    test("loses the leases that cannot be verified, so that their clients come back and ask", async () => {
+      let isDown = false;
+      const { store, directory, errors } = setUp({
+        load: (key) => (isDown ? Promise.reject(new Error("down")) : store.load(key)),
+      });
+      const session = store.insert();
+      const lease = await leaseOf(directory, session);
+      isDown = true;
+      directory.restart("0");
+      await turn();
+      expect(lease.isLost).toBe(true);
+      expect(errors).toHaveLength(1);
+      isDown = false;
+      expect((await directory.resolve(session.tokenHash, "use")).kind).toBe("live");
+    });
+
+    test("does not admit what a query saw before", async () => {
+      const { store, directory } = setUp();
+      const session = store.insert();
+      const letGo = store.hold();
+      const resolving = directory.resolve(session.tokenHash, "use");
+      await turn();
+      store.rows.delete(session.id);
+      directory.restart("0");
+      letGo();
+      expect(await resolving).toEqual({ kind: "unknown" });
+    });
+  });
+
   test("loads a session once and then answers from memory", async () => {
     const { store, directory } = setUp();
     const session = store.insert();
@@ -179,9 +270,10 @@ describe("the directory", () => {
       expect(lease.ended?.reason).toBe("EXPIRED");
     });
 
-    test("ends it on open leases too, without a request", async () => {
+    test("ends it on open connections too, without a request", async () => {
       const { store, clock, directory } = setUp();
       const lease = await leaseOf(directory, store.insert());
+      lease.markConnected();
       clock.now += HOUR_MS - 1;
       directory.endDueLeases();
       await turn();

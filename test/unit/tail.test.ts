@@ -8,16 +8,29 @@ const NOW = new Date("2026-11-21T12:00:00Z");
 
 /** A log in memory behind connections that a test can cut or silence. */
 function createLog() {
-  const ids: number[] = [];
+  const rows: { id: number; hash: string }[] = [];
   const connections: ListenerOptions[] = [];
   let isDown = false;
+  let isStandby = false;
+  let identity = "first";
   let gate: Promise<void> | undefined;
   let reads = 0;
   return {
     connections,
     reads: () => reads,
-    append: (count = 1) => {
-      for (let added = 0; added < count; added++) ids.push((ids.at(-1) ?? 0) + 1);
+    append: (count = 1, hash = "") => {
+      for (let added = 0; added < count; added++) {
+        const id = (rows.at(-1)?.id ?? 0) + 1;
+        rows.push({ id, hash: `${hash}${id}` });
+      }
+    },
+    /** What a restored backup or a failover does. */
+    lose: (count: number) => void rows.splice(-count),
+    server: (value: string) => {
+      identity = value;
+    },
+    standby: (value: boolean) => {
+      isStandby = value;
     },
     notify: () => connections.at(-1)?.onNotification(),
     down: (value: boolean) => {
@@ -37,15 +50,24 @@ function createLog() {
         if (isDown) throw new Error("down");
         connections.push(options);
         return {
-          async query(text, [cursor]) {
+          async query(_text, [cursor]) {
             if (isDown) throw new Error("down");
-            if (text.includes("max(id)")) return [{ head: String(ids.at(-1) ?? 0) }];
             reads += 1;
-            const found = ids.filter((id) => id > Number(cursor)).slice(0, LOG_PAGE_SIZE);
+            const found =
+              cursor === undefined
+                ? rows.slice(-1)
+                : rows.filter((row) => row.id >= Number(cursor)).slice(0, LOG_PAGE_SIZE + 1);
+            const server = { now: NOW, is_standby: isStandby, identity };
             await gate;
-            const event = { type: "SESSION_CREATED", at: NOW, session_id: "s", user_id: "u", reason: null };
-            if (found.length === 0) return [{ now: NOW, id: null }];
-            return found.map((id) => ({ now: NOW, id: String(id), ...event }));
+            if (found.length === 0) return [{ ...server, id: null }];
+            const event = { type: "SESSION_CREATED", at: NOW, session_id: "s", user_id: "u", actor_id: null };
+            return found.map(({ id, hash }) => ({
+              ...server,
+              ...event,
+              id: String(id),
+              reason: null,
+              row_hash: hash,
+            }));
           },
           async close() {},
         };
@@ -56,18 +78,20 @@ function createLog() {
 
 async function setUp(log = createLog()) {
   const applied: number[] = [];
+  const restarts: string[] = [];
   const errors: unknown[] = [];
   const clock = { ms: 0 };
   const tail: Tail = await startTail({
     database: log.database,
     clock: { monotonicMs: () => clock.ms },
     onEvent: (event) => applied.push(Number(event.id)),
+    onRestart: (cursor) => restarts.push(cursor),
     onRead: () => {},
     onError: (error) => errors.push(error),
     queryTimeoutMs: 1_000,
   });
   onTestFinished(() => tail.stop());
-  return { log, tail, applied, errors, clock };
+  return { log, tail, applied, restarts, errors, clock };
 }
 
 describe("the tail", () => {
@@ -144,6 +168,56 @@ describe("the tail", () => {
     await tail.catchUp(5_000);
     expect(applied).toEqual([1, 2, 3, 4]);
     expect(log.connections.length).toBeGreaterThan(1);
+  });
+
+  test("begins anew when the log has lost events, also when their ids were used again", async () => {
+    const { log, tail, applied, restarts, errors } = await setUp();
+    log.append(5);
+    await tail.catchUp(1_000);
+    log.lose(3);
+    log.append(7, "another ");
+    await tail.catchUp(1_000);
+    expect(applied).toEqual([1, 2, 3, 4, 5]);
+    expect(restarts).toEqual(["0", "9"]);
+    expect(String(errors[0])).toContain("the log has changed behind this node");
+    log.append();
+    await tail.catchUp(1_000);
+    expect(applied.at(-1)).toBe(10);
+  });
+
+  test("begins anew when the log has lost everything", async () => {
+    const { log, tail, applied, restarts } = await setUp();
+    log.append(5);
+    await tail.catchUp(1_000);
+    log.lose(5);
+    await tail.catchUp(1_000);
+    log.append();
+    await tail.catchUp(1_000);
+    expect(restarts).toEqual(["0", "0"]);
+    expect(applied).toEqual([1, 2, 3, 4, 5, 1]);
+  });
+
+  test("doubts what it followed from when another server answers, and misses no event by it", async () => {
+    const { log, tail, applied, restarts } = await setUp();
+    log.append(2);
+    await tail.catchUp(1_000);
+    log.server("second");
+    log.append(2);
+    await tail.catchUp(1_000);
+    expect(restarts).toEqual(["0", "2"]);
+    expect(applied).toEqual([1, 2, 3, 4]);
+  });
+
+  test("does not believe a standby", async () => {
+    const { log, tail, applied, errors } = await setUp();
+    log.standby(true);
+    log.append();
+    log.notify();
+    await eventually("the standby is refused", () => errors.length > 0);
+    expect(applied).toEqual([]);
+    log.standby(false);
+    await tail.catchUp(5_000);
+    expect(applied).toEqual([1]);
   });
 
   test("that cannot read at the start says so instead of starting", async () => {
