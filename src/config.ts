@@ -4,10 +4,9 @@ import { OperatorError } from "./operator-error.ts";
 import type { PasswordCost } from "./users/password.ts";
 import { emailSchema, passwordSchema } from "./users/validation.ts";
 
-const SECOND_MS = 1_000;
-const UNITS_MS = { s: SECOND_MS, m: 60 * SECOND_MS, h: 3_600 * SECOND_MS, d: 86_400 * SECOND_MS } as const;
+const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 /** RFC 6265bis lets no cookie live longer than 400 days, so no session needs to. */
-const LONGEST_SESSION_MS = 400 * UNITS_MS.d;
+const LONGEST_SESSION = "400d";
 
 /** The settings of a node, checked. Durations are in milliseconds. */
 export interface Config {
@@ -21,6 +20,8 @@ export interface Config {
   readonly cookieSameSite: "Strict" | "Lax";
   /** Undefined: PGlite in `dataDir`. */
   readonly databaseUrl: string | undefined;
+  /** Past a pooler, for the connection that hears notifications; undefined: `databaseUrl`. */
+  readonly listenDatabaseUrl: string | undefined;
   readonly dataDir: string;
   readonly adminEmail: string;
   readonly adminPassword: string | undefined;
@@ -28,6 +29,10 @@ export interface Config {
   readonly sessionTtlMs: number;
   /** Infinite: no idle timeout. */
   readonly idleTimeoutMs: number;
+  /** How long an ended session is kept, so that a returning client is told why it ended. */
+  readonly sessionRetentionMs: number;
+  /** How long the log is kept. */
+  readonly eventRetentionMs: number;
   readonly revocationBoundMs: number;
   /** How long a node that stops takes at most to let requests finish and clients go. */
   readonly drainMs: number;
@@ -42,13 +47,17 @@ function wholeNumber(least: number, most: number) {
     .refine((value) => value >= least && value <= most, `must be a whole number from ${least} to ${most}`);
 }
 
-function duration(leastMs: number, most: string, mostMs: number) {
-  const hint = `must be a duration like 30s, 15m, 12h or 30d, from ${leastMs / SECOND_MS}s to ${most}`;
+function duration(least: string, most: string) {
+  const hint = `must be a duration like 30s, 15m, 12h or 30d, from ${least} to ${most}`;
   return z
     .string()
     .regex(/^\d{1,9}[smhd]$/, hint)
-    .transform((text) => Number(text.slice(0, -1)) * UNITS_MS[text.slice(-1) as keyof typeof UNITS_MS])
-    .refine((ms) => ms >= leastMs && ms <= mostMs, hint);
+    .transform(toMs)
+    .refine((ms) => ms >= toMs(least) && ms <= toMs(most), hint);
+}
+
+function toMs(duration: string): number {
+  return Number(duration.slice(0, -1)) * UNITS_MS[duration.slice(-1) as keyof typeof UNITS_MS];
 }
 
 const originSchema = z.string().refine(isOrigin, {
@@ -60,6 +69,13 @@ function isOrigin(text: string): boolean {
   const url = URL.parse(text);
   return url !== null && /^https?:$/.test(url.protocol) && url.origin === text;
 }
+
+const databaseUrl = z
+  .string()
+  .refine(
+    (text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ""),
+    "must be a URL like postgresql://user:password@host:5432/database",
+  );
 
 const settingsSchema = z
   .object({
@@ -91,20 +107,18 @@ const settingsSchema = z
       })
       .optional(),
     COOKIE_SAMESITE: z.enum(["Strict", "Lax"], "must be Strict or Lax").default("Strict"),
-    DATABASE_URL: z
-      .string()
-      .refine((text) => /^postgres(ql)?:$/.test(URL.parse(text)?.protocol ?? ""), {
-        error: "must be a URL like postgresql://user:password@host:5432/database",
-      })
-      .optional(),
+    DATABASE_URL: databaseUrl.optional(),
+    LISTEN_DATABASE_URL: databaseUrl.optional(),
     DATA_DIR: z.string().min(1, "must be a folder").default("./data"),
     ADMIN_EMAIL: emailSchema.default("admin@localhost"),
     ADMIN_PASSWORD: passwordSchema.optional(),
     ARGON2_MEMORY_KIB: wholeNumber(19_456, 1_048_576).default(19_456),
     ARGON2_PASSES: wholeNumber(2, 100).default(2),
     ARGON2_LANES: wholeNumber(1, 16).default(1),
-    SESSION_TTL: duration(10 * SECOND_MS, "400d", LONGEST_SESSION_MS).default(30 * UNITS_MS.d),
-    SESSION_IDLE_TIMEOUT: duration(10 * SECOND_MS, "400d", LONGEST_SESSION_MS).default(14 * UNITS_MS.d),
+    SESSION_TTL: duration("10s", LONGEST_SESSION).default(toMs("30d")),
+    SESSION_IDLE_TIMEOUT: duration("10s", LONGEST_SESSION).default(toMs("14d")),
+    SESSION_RETENTION: duration("1d", "3650d").default(toMs("90d")),
+    EVENT_RETENTION: duration("1d", "3650d").default(toMs("365d")),
     REVOCATION_BOUND_MS: wholeNumber(2_000, 600_000).default(10_000),
     DRAIN_MS: wholeNumber(0, 600_000).default(5_000),
     LOG_LEVEL: z
@@ -117,6 +131,10 @@ const settingsSchema = z
   .refine((settings) => settings.NODE_ENV !== "production" || settings.PUBLIC_URL?.protocol !== "http:", {
     path: ["PUBLIC_URL"],
     error: "must begin with https:// in production: over http anybody on the way can take the sessions",
+  })
+  .refine((settings) => !settings.LISTEN_DATABASE_URL || settings.DATABASE_URL, {
+    path: ["LISTEN_DATABASE_URL"],
+    error: "is another way to the database of DATABASE_URL, which is not set",
   });
 
 /**
@@ -139,6 +157,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     trustProxy: settings.TRUST_PROXY ?? (() => false),
     cookieSameSite: settings.COOKIE_SAMESITE,
     databaseUrl: settings.DATABASE_URL,
+    listenDatabaseUrl: settings.LISTEN_DATABASE_URL,
     dataDir: settings.DATA_DIR,
     adminEmail: settings.ADMIN_EMAIL,
     adminPassword: settings.ADMIN_PASSWORD,
@@ -149,6 +168,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     },
     sessionTtlMs: settings.SESSION_TTL,
     idleTimeoutMs: settings.SESSION_IDLE_TIMEOUT,
+    sessionRetentionMs: settings.SESSION_RETENTION,
+    eventRetentionMs: settings.EVENT_RETENTION,
     revocationBoundMs: settings.REVOCATION_BOUND_MS,
     drainMs: settings.DRAIN_MS,
     logLevel: settings.LOG_LEVEL,

@@ -1,4 +1,5 @@
 import process from "node:process";
+import { setTimeout as pause } from "node:timers/promises";
 import { type Logger, pino } from "pino";
 import { type Config, readConfig } from "./config.ts";
 import type { Database, OnQuery } from "./database/database.ts";
@@ -11,11 +12,15 @@ import { createHttpServer } from "./http/server.ts";
 import { OperatorError } from "./operator-error.ts";
 import { type Clock, createDatabaseClock, systemClock } from "./revocation/clock.ts";
 import { createDirectory, type Directory } from "./revocation/directory.ts";
+import { createFeed } from "./revocation/feed.ts";
 import { createRecentEvents } from "./revocation/recent-events.ts";
 import { readSnapshot } from "./revocation/snapshot.ts";
 import { startTail } from "./revocation/tail.ts";
+import { readHistory } from "./sessions/history.ts";
 import { createLastSeen } from "./sessions/last-seen.ts";
+import { deleteOutdated } from "./sessions/retention.ts";
 import { endDueSession } from "./sessions/revoke.ts";
+import { sweepDueSessions } from "./sessions/sweep.ts";
 import { ensureAdministrator, type FirstAdministrator } from "./users/first-administrator.ts";
 import { createPasswordHasher } from "./users/password.ts";
 
@@ -27,6 +32,7 @@ const FRESH_FOR_MS = 3_000;
 const RECENT_EVENTS = 4_096;
 const UPKEEP_INTERVAL_MS = 1_000;
 const LAST_SEEN_INTERVAL_MS = 60_000;
+const RETENTION_INTERVAL_MS = 3_600_000;
 
 export interface Node {
   /** Where it is reached: `http://127.0.0.1:4000`. */
@@ -70,9 +76,11 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     const freshForMs = Math.min(FRESH_FOR_MS, config.revocationBoundMs / 2);
     const databaseClock = createDatabaseClock(clock);
     const lastSeen = createLastSeen(prisma);
+    const recent = createRecentEvents(RECENT_EVENTS);
+    const feed = createFeed({ recent, readPage: (cursor, filter) => readHistory(prisma, cursor, filter) });
     const directory = createDirectory({
       load: (key) => readSnapshot(prisma, key),
-      recent: createRecentEvents(RECENT_EVENTS),
+      recent,
       now: databaseClock.now,
       rules,
       isFresh: () => tail.stalenessMs() <= freshForMs,
@@ -84,8 +92,14 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     const tail = await startTail({
       database,
       clock,
-      onEvent: directory.apply,
-      onRestart: directory.restart,
+      onEvent(event) {
+        directory.apply(event);
+        feed.wake(event);
+      },
+      onRestart(cursor) {
+        directory.restart(cursor);
+        feed.restart();
+      },
       onRead: databaseClock.learn,
       onError,
       queryTimeoutMs: config.revocationBoundMs / 3,
@@ -96,16 +110,17 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
 
     const graphql = createGraphQLServer(
       {
+        log,
         prisma,
         passwords,
         directory: served,
+        feed,
         now: databaseClock.now,
         catchUp: () => tail.catchUp(config.revocationBoundMs),
         rules,
         sessionTtlMs: config.sessionTtlMs,
       },
       config,
-      log,
     );
     const webSockets = createWebSocketEndpoint({ graphql, directory: served, config, log, isTrusted });
     let isStopping = false;
@@ -121,20 +136,20 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       },
     });
 
-    const flushLastSeen = () => lastSeen.flush().catch(onError);
     const upkeep = setInterval(() => {
       directory.endDueLeases();
       if (isTrusted()) return;
       webSockets.closeAllUntrusted();
       server.cutStreams();
     }, UPKEEP_INTERVAL_MS);
+    undo.push(() => clearInterval(upkeep));
     // Often enough that no other node takes a session for idle that is used on this one.
-    const writing = setInterval(flushLastSeen, Math.min(LAST_SEEN_INTERVAL_MS, rules.idleTimeoutMs / 4));
-    undo.push(() => {
-      clearInterval(upkeep);
-      clearInterval(writing);
-      return flushLastSeen();
-    });
+    const lastSeenIntervalMs = Math.min(LAST_SEEN_INTERVAL_MS, rules.idleTimeoutMs / 4);
+    undo.push(() => lastSeen.flush().catch(onError));
+    undo.push(repeat(lastSeenIntervalMs, () => lastSeen.flush(), onError));
+    const sweep = () => sweepDueSessions(prisma, rules, 2 * lastSeenIntervalMs);
+    undo.push(repeat(lastSeenIntervalMs, sweep, onError));
+    undo.push(repeat(RETENTION_INTERVAL_MS, () => deleteOutdated(prisma, config), onError));
 
     const port = await server.listen();
     undo.push(async () => {
@@ -152,6 +167,29 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     await runBackwards(undo);
     throw error;
   }
+}
+
+/**
+ * Does something again and again, with a pause in between that differs, so that nodes that started together do not
+ * all do it at once. Gives back what stops it, once what is under way is over.
+ */
+function repeat(
+  intervalMs: number,
+  work: () => Promise<unknown>,
+  onError: (error: unknown) => void,
+): () => Promise<void> {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const finished = (async () => {
+    while (!signal.aborted) {
+      await pause(intervalMs * (0.75 + Math.random() / 4), undefined, { signal }).catch(() => {});
+      if (!signal.aborted) await work().catch(onError);
+    }
+  })();
+  return () => {
+    stopping.abort();
+    return finished;
+  };
 }
 
 /** What was opened last is closed first. */

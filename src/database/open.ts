@@ -7,10 +7,14 @@ import { openPostgres } from "./postgres.ts";
  * yet. Throws `OperatorError` for what the operator has to mend.
  */
 export function openDatabase(
-  settings: { readonly databaseUrl: string | undefined; readonly dataDir: string },
+  settings: {
+    readonly databaseUrl: string | undefined;
+    readonly listenDatabaseUrl: string | undefined;
+    readonly dataDir: string;
+  },
   options: OpenOptions,
 ): Promise<Database> {
   return settings.databaseUrl
-    ? openPostgres(settings.databaseUrl, options)
+    ? openPostgres(settings.databaseUrl, options, settings.listenDatabaseUrl)
     : openEmbedded(settings.dataDir, options);
 }

@@ -20,16 +20,28 @@ const IDLE_TRANSACTION_WARNING =
   "The database lets a transaction be idle for ever. One that has written to users or sessions and then waits " +
   "stops every login and revocation. Run: ALTER DATABASE ... SET idle_in_transaction_session_timeout = '30s'";
 
-/** Opens a pool on a PostgreSQL server. Throws {@link OperatorError} if it cannot be used. */
-export async function openPostgres(url: string, options: OpenOptions): Promise<Database> {
-  const connection = {
-    connectionString: url,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    keepAlive: true,
-  } satisfies pg.ClientConfig;
+/**
+ * Opens a pool on a PostgreSQL server. `listenUrl` reaches the same database past a pooler that shares connections,
+ * for what needs one of its own: listening, and the lock of a migration.
+ * Throws {@link OperatorError} if either cannot be used.
+ */
+export async function openPostgres(
+  url: string,
+  options: OpenOptions,
+  listenUrl: string = url,
+): Promise<Database> {
+  const connection = connectionTo(url);
+  const direct = connectionTo(listenUrl);
   const description = describe(url);
-  const { isIdleTransactionEnded } = await probe(connection, description);
-  if (!isIdleTransactionEnded) options.onWarning?.(IDLE_TRANSACTION_WARNING);
+  const found = await probe(connection, description, "DATABASE_URL");
+  if (!found.isIdleTransactionEnded) options.onWarning?.(IDLE_TRANSACTION_WARNING);
+  if (listenUrl !== url) {
+    const listened = await probe(direct, describe(listenUrl), "LISTEN_DATABASE_URL");
+    // Following another log than the one that is written would miss every revocation.
+    if (listened.identity !== found.identity) {
+      throw new OperatorError("LISTEN_DATABASE_URL and DATABASE_URL do not lead to the same database.");
+    }
+  }
 
   // Without listeners one killed backend, which ends every connection of the server, would end Node too.
   const adapterFactory = new WholeScriptPrismaPg(
@@ -47,9 +59,9 @@ export async function openPostgres(url: string, options: OpenOptions): Promise<D
     prisma,
     description,
     adapterFactory,
-    openListener: (listener) => openListener(connection, listener),
+    openListener: (listener) => openListener(direct, listener),
     async exclusively(name, work) {
-      const client = new pg.Client({ ...connection, application_name: `live-logout ${name}` });
+      const client = new pg.Client({ ...direct, application_name: `live-logout ${name}` });
       client.on("error", options.onError);
       await client.connect();
       try {
@@ -107,29 +119,50 @@ async function openListener(connection: pg.ClientConfig, options: ListenerOption
   };
 }
 
+function connectionTo(url: string): pg.ClientConfig {
+  return { connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true };
+}
+
+interface Probed {
+  /** Whether the database ends transactions that are idle for long. */
+  readonly isIdleTransactionEnded: boolean;
+  /** The same for every way to the same database. */
+  readonly identity: string;
+}
+
 /** Fails early, with words for the operator, instead of at the first query. */
-async function probe(
-  connection: pg.ClientConfig,
-  description: string,
-): Promise<{ readonly isIdleTransactionEnded: boolean }> {
+async function probe(connection: pg.ClientConfig, description: string, setting: string): Promise<Probed> {
   const client = new pg.Client(connection);
   client.on("error", () => {});
   try {
     await client.connect();
-    const { rows } = await client.query<{ version: string; idle: string }>(
+    const { rows } = await client.query<{
+      version: string;
+      idle: string;
+      identity: string;
+      is_standby: boolean;
+    }>(
       `SELECT current_setting('server_version_num') AS version,
-              current_setting('idle_in_transaction_session_timeout') AS idle`,
+              current_setting('idle_in_transaction_session_timeout') AS idle,
+              pg_postmaster_start_time()::text || oid AS identity,
+              pg_is_in_recovery() AS is_standby
+       FROM pg_database WHERE datname = current_database()`,
     );
-    if (Number(rows[0]?.version) < 130_000) {
+    const [row] = rows;
+    if (!row) throw new Error("it does not know its own database");
+    if (Number(row.version) < 130_000) {
       throw new OperatorError(`${description} is too old: version 13 or newer is needed.`);
     }
-    return { isIdleTransactionEnded: rows[0]?.idle !== "0" };
+    if (row.is_standby) {
+      throw new OperatorError(`${description} is a standby. ${setting} must lead to the primary.`);
+    }
+    return { isIdleTransactionEnded: row.idle !== "0", identity: row.identity };
   } catch (error) {
     if (error instanceof OperatorError) throw error;
     const reason =
       error instanceof Error ? error.message || String(Reflect.get(error, "code")) : String(error);
     throw new OperatorError(
-      `Cannot use ${description}: ${reason}. Check DATABASE_URL, and that the server runs; ` +
+      `Cannot use ${description}: ${reason}. Check ${setting}, and that the server runs; ` +
         "without DATABASE_URL an embedded database is used.",
     );
   } finally {

@@ -1,5 +1,7 @@
+import type { Logger } from "pino";
 import type { PrismaClient } from "../database/generated/client.ts";
 import type { Directory } from "../revocation/directory.ts";
+import type { Feed } from "../revocation/feed.ts";
 import type { Lease } from "../revocation/lease.ts";
 import type { SessionEnd } from "../revocation/session-end.ts";
 import type { Snapshot } from "../revocation/snapshot.ts";
@@ -9,12 +11,15 @@ import type { Revoker } from "../sessions/revoke.ts";
 import type { PasswordHasher } from "../users/password.ts";
 import { type Capability, can } from "../users/roles.ts";
 import { forbidden, serviceUnavailable, unauthenticated } from "./errors.ts";
+import type { Loaders } from "./loaders.ts";
 
 /** What resolvers may use, the same for every operation. */
 export interface Rooms {
+  readonly log: Logger;
   readonly prisma: PrismaClient;
   readonly passwords: PasswordHasher;
   readonly directory: Directory;
+  readonly feed: Feed;
   /** The database's time in milliseconds since the epoch. */
   readonly now: () => number;
   /** Resolves once this node has applied what was committed so far; rejects with `TailBehindError`. */
@@ -41,6 +46,7 @@ export interface CookieJar {
 /** One operation. */
 export interface Context extends Rooms {
   readonly credentials: Credentials;
+  readonly loaders: Loaders;
   readonly cookies: CookieJar | undefined;
   readonly isBrowser: boolean;
   readonly origin: Origin;

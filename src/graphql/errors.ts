@@ -27,6 +27,14 @@ export function badRequest(issues: readonly ValidationIssue[]): GraphQLError {
   return failure(message, { code: "BAD_REQUEST", issues });
 }
 
+/** The log does not have the event any more that a cursor stands for; what came since cannot be told without a gap. */
+export function cursorExpired(oldest: bigint | null): GraphQLError {
+  return failure(
+    "The log does not have this event. Read the present state anew, then subscribe without `after`.",
+    { code: "CURSOR_EXPIRED", oldest: oldest === null ? null : String(oldest) },
+  );
+}
+
 /** The node cannot say whether the session is still valid, or whether a change took effect. */
 export function serviceUnavailable(): GraphQLError {
   return failure(

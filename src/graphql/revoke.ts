@@ -1,8 +1,9 @@
 import { logOut, revokeAllSessions, revokeSession } from "../sessions/revoke.ts";
+import { countByPolicy, revokeByPolicy } from "../sessions/revoke-by-policy.ts";
 import { builder } from "./builder.ts";
-import { type Context, revokerOf } from "./context.ts";
+import { type Context, requireCapability, revokerOf } from "./context.ts";
 import { NotFound, NotFoundError } from "./results.ts";
-import { SessionObject } from "./session.ts";
+import { matching, SessionFilterInput, SessionObject } from "./session.ts";
 
 class RevokeSessionSuccess {
   readonly session: typeof SessionObject.$inferType;
@@ -41,7 +42,9 @@ const RevokeAllSessionsSuccessObject = builder.objectType(RevokeAllSessionsSucce
   description: "The sessions are revoked: on the node that answers now, on the others within milliseconds.",
   isTypeOf: (value) => value instanceof RevokeAllSessionsSuccess,
   fields: (t) => ({
-    revokedCount: t.exposeInt("revokedCount", { description: "How many were live until now." }),
+    revokedCount: t.exposeInt("revokedCount", {
+      description: "How many were live until now; with `dryRun`, how many would end.",
+    }),
   }),
 });
 
@@ -75,6 +78,27 @@ builder.mutationFields((t) => ({
       if (!session) return new NotFoundError("session");
       if (isCurrent) clearOwnCookie(context);
       return new RevokeSessionSuccess(session);
+    },
+  }),
+  revokeSessions: t.field({
+    type: RevokeAllSessionsResult,
+    description:
+      "Ends all sessions that fit a filter, with the reason POLICY; an empty one fits everybody's. The session that " +
+      "makes this request is spared. Works in batches; repeated after a failure it ends the rest. For ADMIN.",
+    args: {
+      filter: t.arg({ type: SessionFilterInput, required: true, description: "Which sessions." }),
+      dryRun: t.arg.boolean({ description: "Only count them." }),
+    },
+    resolve: async (_root, args, context) => {
+      const mayGoOn = () => requireCapability(context, "endSessionsByPolicy");
+      mayGoOn();
+      const revoker = revokerOf(context);
+      const policy = matching(args.filter, context);
+      if (args.dryRun) return new RevokeAllSessionsSuccess(await countByPolicy(context, revoker, policy));
+      const onBatch = (revokedCount: number) =>
+        context.log.info({ revokedCount, actorId: revoker.userId }, "sessions are being revoked by policy");
+      const progress = { mayGoOn, onBatch };
+      return new RevokeAllSessionsSuccess(await revokeByPolicy(context, revoker, policy, progress));
     },
   }),
   revokeAllSessions: t.field({

@@ -7,6 +7,7 @@ import "./session.ts";
 import "./login.ts";
 import "./revoke.ts";
 import "./user-administration.ts";
+import "./session-event.ts";
 import "./session-revocation.ts";
 
 /** The whole schema. Each file above adds its type with its fields to the builder. */

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { GraphQLError } from "graphql";
 import { createYoga, type Plugin, type YogaServerInstance } from "graphql-yoga";
-import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { clientAddress, isFromBrowser } from "../http/request-origin.ts";
 import { expiredSessionCookie, sessionCookie } from "../http/session-cookie.ts";
@@ -10,6 +9,7 @@ import { presentedToken, resolveCredentials } from "./credentials.ts";
 import { createErrorMask, isServiceUnavailable } from "./errors.ts";
 import { bindToLease } from "./lease-binding.ts";
 import { limitDocuments } from "./limits.ts";
+import { createLoaders } from "./loaders.ts";
 import { createSchema } from "./schema.ts";
 
 /** The largest request body, in bytes. */
@@ -26,7 +26,8 @@ export interface TransportContext {
 export type GraphQLServer = YogaServerInstance<TransportContext, Context>;
 
 /** The GraphQL server: one pipeline of plugins, which HTTP, server-sent events and WebSocket all run through. */
-export function createGraphQLServer(rooms: Rooms, config: Config, log: Logger): GraphQLServer {
+export function createGraphQLServer(rooms: Rooms, config: Config): GraphQLServer {
+  const { log } = rooms;
   const maskError = createErrorMask(log);
   return createYoga<TransportContext, Context>({
     schema: createSchema(),
@@ -57,6 +58,7 @@ async function createContext(rooms: Rooms, config: Config, transport: TransportC
     isBrowser: isFromBrowser(req),
     origin: { ipAddress: clientAddress(req, config), userAgent: req.headers["user-agent"] },
     outlivesLease: false,
+    loaders: createLoaders(rooms.prisma),
   };
   if (transport.credentials || !res) {
     const credentials = transport.credentials ?? { kind: "anonymous" };

@@ -59,7 +59,7 @@ export const SessionObject = builder.prismaObject("Session", {
   }),
 });
 
-const SessionFilterInput = builder.inputType("SessionFilter", {
+export const SessionFilterInput = builder.inputType("SessionFilter", {
   description: "Which sessions; everything that is given must fit.",
   fields: (t) => ({
     userId: t.id({ description: "Of this user." }),
@@ -126,7 +126,8 @@ builder.queryFields((t) => ({
   ),
 }));
 
-function matching(
+/** The active sessions that fit a filter. Throws `BAD_REQUEST`. */
+export function matching(
   filter: typeof SessionFilterInput.$inferInput | null | undefined,
   context: Context,
 ): Prisma.SessionWhereInput {

@@ -58,6 +58,20 @@ export const UserObject = builder.prismaObject("User", {
   }),
 });
 
+/** What stays of a user who was deleted while the log still tells of them. */
+export function deletedUser(id: string): User {
+  return {
+    id,
+    email: "",
+    name: "Deleted user",
+    role: "USER",
+    status: "DEACTIVATED",
+    passwordHash: "",
+    credentialVersion: 0,
+    createdAt: new Date(0),
+  };
+}
+
 /** The viewer's user as Pothos wants it, with the column that the directory leaves in the database. */
 function toUser(user: Snapshot["user"]): User {
   return { ...user, passwordHash: "" };

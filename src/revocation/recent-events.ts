@@ -18,6 +18,8 @@ export interface RecentEvents {
     cursor: bigint,
     matches: (event: SessionEvent) => boolean,
   ) => { readonly event: SessionEvent | undefined; readonly cursor: bigint } | undefined;
+  /** The cursor after everything that was added. */
+  readonly head: () => bigint;
   /** Forgets everything, and that anything was known: the log is followed anew, from this cursor. */
   readonly restart: (cursor: string) => void;
 }
@@ -67,6 +69,7 @@ export function createRecentEvents(capacity: number): RecentEvents {
       }
       return { event: undefined, cursor: seen };
     },
+    head: () => (kept > 0 ? BigInt(at(count - 1).id) : floor),
     restart(cursor) {
       // One position is skipped, so that also a load which began right before has missed something.
       count += 1;

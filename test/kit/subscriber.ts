@@ -3,6 +3,8 @@ import { createClient as createSseClient } from "graphql-sse";
 import { type Client, createClient } from "graphql-ws";
 import WebSocket from "ws";
 import {
+  FollowSessionEventsDocument,
+  type FollowSessionEventsSubscription,
   type RevocationScope,
   SessionRevokedDocument,
   type SessionRevokedSubscription,
@@ -11,10 +13,14 @@ import { within } from "./deadline.ts";
 
 type Revocation = SessionRevokedSubscription["sessionRevoked"];
 
-/** What one client saw of `sessionRevoked`, from the subscription to its end. */
-export interface Subscriber {
-  readonly events: readonly Revocation[];
-  readonly next: () => Promise<Revocation>;
+type LoggedEvent = FollowSessionEventsSubscription["sessionEvents"];
+
+/** What one client saw of a subscription, from its beginning to its end. */
+export interface Subscriber<Event = Revocation> {
+  readonly events: readonly Event[];
+  /** The errors that came instead of an event, by their codes. */
+  readonly errorCodes: readonly unknown[];
+  readonly next: () => Promise<Event>;
   /** Resolves with how the subscription ended. */
   readonly ended: Promise<"complete" | { readonly error: unknown }>;
   readonly stop: () => void;
@@ -34,6 +40,31 @@ export async function subscribeByWebSocket(
   token: string,
   scope?: RevocationScope,
 ): Promise<WebSocketSubscriber> {
+  const { client, history, closed } = connect(url, token);
+  const subscriber = collect<SessionRevokedSubscription, Revocation>(
+    (sink) => client.subscribe({ query: SUBSCRIPTION, ...(scope ? { variables: { scope } } : {}) }, sink),
+    (data) => data.sessionRevoked,
+  );
+  await isServed(client, closed.promise);
+  return { ...subscriber, history, closed: closed.promise };
+}
+
+/** Follows `sessionEvents` with the stock graphql-ws client; resolves when the server knows of it. */
+export async function followEvents(
+  url: string,
+  token: string,
+  variables: { readonly after?: string; readonly userId?: string } = {},
+): Promise<Subscriber<LoggedEvent> & Pick<WebSocketSubscriber, "closed">> {
+  const { client, closed } = connect(url, token);
+  const subscriber = collect<FollowSessionEventsSubscription, LoggedEvent>(
+    (sink) => client.subscribe({ query: print(FollowSessionEventsDocument), variables }, sink),
+    (data) => data.sessionEvents,
+  );
+  await isServed(client, closed.promise);
+  return { ...subscriber, closed: closed.promise };
+}
+
+function connect(url: string, token: string) {
   const history: string[] = [];
   const closed = Promise.withResolvers<{ code: number; reason: string }>();
   const client: Client = createClient({
@@ -50,17 +81,14 @@ export async function subscribeByWebSocket(
       },
     },
   });
-  const subscriber = collect((sink) =>
-    client.subscribe<SessionRevokedSubscription>(
-      { query: SUBSCRIPTION, ...(scope ? { variables: { scope } } : {}) },
-      sink,
-    ),
-  );
+  return { client, history, closed };
+}
+
+async function isServed(client: Client, closed: Promise<unknown>): Promise<void> {
   const isReady = Promise.withResolvers<void>();
   client.on("connected", () => isReady.resolve());
-  await within(5_000, "the subscription's connection", Promise.race([isReady.promise, closed.promise]));
+  await within(5_000, "the subscription's connection", Promise.race([isReady.promise, closed]));
   await roundTrip(client);
-  return { ...subscriber, history, closed: closed.promise };
 }
 
 /** A query behind the subscription on the same socket: its answer says that the subscription was handled. */
@@ -87,38 +115,45 @@ export async function subscribeBySse(
     },
   });
   const begun = Promise.withResolvers<void>();
-  const subscriber = collect((sink) =>
-    client.subscribe<SessionRevokedSubscription>(
-      { query: SUBSCRIPTION, ...(scope ? { variables: { scope } } : {}) },
-      sink,
-    ),
+  const subscriber = collect<SessionRevokedSubscription, Revocation>(
+    (sink) => client.subscribe({ query: SUBSCRIPTION, ...(scope ? { variables: { scope } } : {}) }, sink),
+    (data) => data.sessionRevoked,
   );
   await within(5_000, "the stream's beginning", begun.promise);
   return subscriber;
 }
 
-interface Sink {
-  readonly next: (result: { readonly data?: SessionRevokedSubscription | null | undefined }) => void;
+interface Sink<Data> {
+  readonly next: (result: {
+    readonly data?: Data | null | undefined;
+    readonly errors?: readonly { readonly extensions?: Record<string, unknown> | undefined }[] | undefined;
+  }) => void;
   readonly error: (error: unknown) => void;
   readonly complete: () => void;
 }
 
-function collect(subscribe: (sink: Sink) => () => void): Subscriber {
-  const events: Revocation[] = [];
+function collect<Data, Event>(
+  subscribe: (sink: Sink<Data>) => () => void,
+  pick: (data: Data) => Event,
+): Subscriber<Event> {
+  const events: Event[] = [];
+  const errorCodes: unknown[] = [];
   const ended = Promise.withResolvers<"complete" | { error: unknown }>();
-  let first = Promise.withResolvers<Revocation>();
+  let first = Promise.withResolvers<void>();
   let read = 0;
   const stop = subscribe({
-    next({ data }) {
+    next({ data, errors = [] }) {
+      errorCodes.push(...errors.map((error) => error.extensions?.["code"]));
       if (!data) return;
-      events.push(data.sessionRevoked);
-      first.resolve(data.sessionRevoked);
+      events.push(pick(data));
+      first.resolve();
     },
     error: (error) => ended.resolve({ error }),
     complete: () => ended.resolve("complete"),
   });
   return {
     events,
+    errorCodes,
     ended: ended.promise,
     stop,
     async next() {

@@ -1,0 +1,29 @@
+import DataLoader from "dataloader";
+import type { PrismaClient, Session, User } from "../database/generated/client.ts";
+
+/** Reads what the events of a page speak of, each kind with one query. */
+export interface Loaders {
+  readonly users: DataLoader<string, User | null>;
+  readonly sessions: DataLoader<string, Session | null>;
+}
+
+export function createLoaders(prisma: PrismaClient): Loaders {
+  // Batched but not remembered: a subscription lives long, and what it tells is to be as it is then.
+  const options = { cache: false } as const;
+  return {
+    users: new DataLoader(async (ids) => {
+      return inOrder(ids, await prisma.user.findMany({ where: { id: { in: [...new Set(ids)] } } }));
+    }, options),
+    sessions: new DataLoader(async (ids) => {
+      return inOrder(ids, await prisma.session.findMany({ where: { id: { in: [...new Set(ids)] } } }));
+    }, options),
+  };
+}
+
+function inOrder<Row extends { readonly id: string }>(
+  ids: readonly string[],
+  rows: readonly Row[],
+): (Row | null)[] {
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ids.map((id) => byId.get(id) ?? null);
+}

@@ -1,0 +1,106 @@
+import type { SessionEvent } from "./log.ts";
+import type { RecentEvents } from "./recent-events.ts";
+
+/** Which events a follower wants: those of one user, or everybody's. */
+export interface EventFilter {
+  readonly userId?: string | undefined;
+}
+
+/** The log as it was read for one follower. */
+export interface FeedPage {
+  readonly events: readonly SessionEvent[];
+  /** Up to where the log was searched. At its end, also past events that do not match. */
+  readonly cursor: bigint;
+}
+
+export interface FeedOptions {
+  readonly recent: RecentEvents;
+  /** Reads matching events after the cursor from the database, a page at most. Throws when the database does. */
+  readonly readPage: (cursor: bigint, filter: EventFilter) => Promise<FeedPage>;
+}
+
+/** Events after a cursor: those of the past, then live ones, without a gap or a duplicate, for as long as wanted. */
+export interface FeedFollower {
+  /** Waits for the next one. Undefined once it is stopped, or the log is not the one any more that was followed. */
+  readonly next: () => Promise<SessionEvent | undefined>;
+  /** Whether the cursor means nothing any more, because the log has changed. */
+  readonly isCursorLost: () => boolean;
+  readonly stop: () => void;
+}
+
+/**
+ * Follows the log for those who want all of it. A follower is a cursor, not a queue: what it has not taken yet is
+ * looked for in memory, and in the database if it fell further behind than memory reaches.
+ */
+export interface Feed {
+  /** Starts after the cursor, or without one after what this node has applied so far. */
+  readonly follow: (filter: EventFilter, cursor?: bigint) => FeedFollower;
+  /** Wakes those who wait for it. To be called after each event that was applied. */
+  readonly wake: (event: SessionEvent) => void;
+  /** Ends all followers: their cursors are of another log. */
+  readonly restart: () => void;
+}
+
+export function createFeed({ recent, readPage }: FeedOptions): Feed {
+  /** By user; under undefined those who want everybody's events. */
+  const sleepers = new Map<string | undefined, Set<() => void>>();
+  let generation = 0;
+
+  function wakeAll(userId: string | undefined): void {
+    const woken = sleepers.get(userId);
+    sleepers.delete(userId);
+    for (const wakeUp of woken ?? []) wakeUp();
+  }
+
+  function sleep(userId: string | undefined, stopping: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const beside = sleepers.get(userId) ?? new Set();
+      const wakeUp = () => {
+        stopping.removeEventListener("abort", wakeUp);
+        beside.delete(wakeUp);
+        if (beside.size === 0 && sleepers.get(userId) === beside) sleepers.delete(userId);
+        resolve();
+      };
+      sleepers.set(userId, beside.add(wakeUp));
+      stopping.addEventListener("abort", wakeUp);
+      if (stopping.aborted) wakeUp();
+    });
+  }
+
+  return {
+    wake({ userId }) {
+      wakeAll(userId);
+      wakeAll(undefined);
+    },
+    restart() {
+      generation += 1;
+      for (const userId of [...sleepers.keys()]) wakeAll(userId);
+    },
+    follow(filter, from = recent.head()) {
+      const began = generation;
+      const stopping = new AbortController();
+      const matches = ({ userId }: SessionEvent) => filter.userId === undefined || userId === filter.userId;
+      let cursor = from;
+      let page: readonly SessionEvent[] = [];
+      let read = 0;
+
+      async function next(): Promise<SessionEvent | undefined> {
+        while (!stopping.signal.aborted && generation === began) {
+          if (read < page.length) return page[read++];
+          const remembered = recent.after(cursor, matches);
+          if (!remembered) {
+            const { events, cursor: searchedTo } = await readPage(cursor, filter);
+            [page, read, cursor] = [events, 0, searchedTo];
+            continue;
+          }
+          cursor = remembered.cursor;
+          if (remembered.event) return remembered.event;
+          await sleep(filter.userId, stopping.signal);
+        }
+        return undefined;
+      }
+
+      return { next, isCursorLost: () => generation !== began, stop: () => stopping.abort() };
+    },
+  };
+}
