@@ -48,19 +48,22 @@ export interface NodeOptions {
   readonly log?: Logger;
   readonly clock?: Clock;
   readonly onQuery?: OnQuery;
-  /** Puts something between the transports and the directory: how tests hold a race open. */
+  /** Puts something in front of the directory: how tests hold a race open, or build a node wrongly on purpose. */
   readonly wrapDirectory?: (directory: Directory) => Directory;
+  /** Puts something in front of the database, likewise. */
+  readonly wrapDatabase?: (database: Database) => Database;
 }
 
 /** Starts a node; resolves once it serves. Throws {@link OperatorError} for what the operator has to mend. */
 export async function startNode(config: Config, options: NodeOptions = {}): Promise<Node> {
-  const { clock = systemClock, onQuery, wrapDirectory = (directory) => directory } = options;
+  const { clock = systemClock, onQuery } = options;
+  const { wrapDirectory = (directory) => directory, wrapDatabase = (database) => database } = options;
   const log = options.log ?? pino({ level: config.logLevel }, pino.destination(2));
   const undo: (() => unknown)[] = [];
   try {
     const onError = (error: unknown) => log.error({ err: error }, "the database is in trouble");
     const onWarning = (message: string) => log.warn(message);
-    const database = await openDatabase(config, { onError, onWarning, onQuery });
+    const database = wrapDatabase(await openDatabase(config, { onError, onWarning, onQuery }));
     undo.push(() => database.close());
     const applied = await migrate(database);
     if (applied.length > 0) log.info({ migrations: applied }, "the database was migrated");
@@ -78,17 +81,19 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     const lastSeen = createLastSeen(prisma);
     const recent = createRecentEvents(RECENT_EVENTS);
     const feed = createFeed({ recent, readPage: (cursor, filter) => readHistory(prisma, cursor, filter) });
-    const directory = createDirectory({
-      load: (key) => readSnapshot(prisma, key),
-      recent,
-      now: databaseClock.now,
-      rules,
-      isFresh: () => tail.stalenessMs() <= freshForMs,
-      endDue: ({ id }, now) => endDueSession(prisma, id, now, rules),
-      onSeen: lastSeen.record,
-      onError,
-      capacity: DIRECTORY_CAPACITY,
-    });
+    const directory = wrapDirectory(
+      createDirectory({
+        load: (key) => readSnapshot(prisma, key),
+        recent,
+        now: databaseClock.now,
+        rules,
+        isFresh: () => tail.stalenessMs() <= freshForMs,
+        endDue: ({ id }, now) => endDueSession(prisma, id, now, rules),
+        onSeen: lastSeen.record,
+        onError,
+        capacity: DIRECTORY_CAPACITY,
+      }),
+    );
     const tail = await startTail({
       database,
       clock,
@@ -105,7 +110,6 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       queryTimeoutMs: config.revocationBoundMs / 3,
     });
     undo.push(() => tail.stop());
-    const served = wrapDirectory(directory);
     const isTrusted = () => tail.stalenessMs() <= config.revocationBoundMs;
 
     const graphql = createGraphQLServer(
@@ -113,7 +117,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
         log,
         prisma,
         passwords,
-        directory: served,
+        directory,
         feed,
         now: databaseClock.now,
         catchUp: () => tail.catchUp(config.revocationBoundMs),
@@ -122,7 +126,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       },
       config,
     );
-    const webSockets = createWebSocketEndpoint({ graphql, directory: served, config, log, isTrusted });
+    const webSockets = createWebSocketEndpoint({ graphql, directory, config, log, isTrusted });
     let isStopping = false;
     const server = createHttpServer({
       config,

