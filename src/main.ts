@@ -30,6 +30,8 @@ const DIRECTORY_CAPACITY = 100_000;
 const FRESH_FOR_MS = 3_000;
 /** How many events are kept in memory: what a load may miss and still be checked, what a follower may lag behind. */
 const RECENT_EVENTS = 4_096;
+/** The database has at least this long to answer; a statement that ends many sessions takes a second or two. */
+const LEAST_ANSWER_TIMEOUT_MS = 5_000;
 const UPKEEP_INTERVAL_MS = 1_000;
 const LAST_SEEN_INTERVAL_MS = 60_000;
 const RETENTION_INTERVAL_MS = 3_600_000;
@@ -63,7 +65,9 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
   try {
     const onError = (error: unknown) => log.error({ err: error }, "the database is in trouble");
     const onWarning = (message: string) => log.warn(message);
-    const database = wrapDatabase(await openDatabase(config, { onError, onWarning, onQuery }));
+    const answerTimeoutMs = Math.max(LEAST_ANSWER_TIMEOUT_MS, config.revocationBoundMs);
+    const opened = await openDatabase(config, { answerTimeoutMs, onError, onWarning, onQuery });
+    const database = wrapDatabase(opened);
     undo.push(() => database.close());
     const applied = await migrate(database);
     if (applied.length > 0) log.info({ migrations: applied }, "the database was migrated");
@@ -201,8 +205,9 @@ async function runBackwards(undo: (() => unknown)[]): Promise<void> {
   for (let step = undo.pop(); step; step = undo.pop()) await step();
 }
 
-async function main(): Promise<void> {
-  const node = await startNode(readConfig(process.env));
+/** Starts a node with the settings of the environment, for the life of the process. */
+export async function runService(options?: NodeOptions): Promise<void> {
+  const node = await startNode(readConfig(process.env), options);
   process.stdout.write(`${welcome(node)}\n`);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
@@ -229,10 +234,10 @@ function welcome({ url, database, firstAdministrator }: Node): string {
   return lines.join("\n");
 }
 
-function fail(error: unknown): never {
+export function fail(error: unknown): never {
   const text = error instanceof OperatorError ? error.message : (error as Error).stack;
   process.stderr.write(`${text}\n`);
   process.exit(1);
 }
 
-if (import.meta.main) main().catch(fail);
+if (import.meta.main) runService().catch(fail);

@@ -33,6 +33,8 @@ export interface Listener {
 export type Queries = PrismaClient | Prisma.TransactionClient;
 
 export interface OpenOptions {
+  /** How long the database may be silent while somebody waits for it, in milliseconds. Absent: for ever. */
+  readonly answerTimeoutMs?: number;
   /** Hears of connections that fail in the background. */
   readonly onError: (error: Error) => void;
   /** Hears what the operator should mend although the database can be used. */

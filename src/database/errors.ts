@@ -31,6 +31,10 @@ const UNAVAILABLE_IN_PRISMA: readonly string[] = [
   "P2037",
 ];
 
+/** What the driver itself says of a lost connection, for which it has no codes and Prisma no error of its own. */
+const UNAVAILABLE_IN_DRIVER =
+  /^(Connection terminated|timeout expired|timeout exceeded when trying to connect|Query read timeout|Client (was closed|has encountered a connection error))/;
+
 /** The five characters that PostgreSQL names an error by, if this is one that came through Prisma. */
 export function sqlState(error: unknown): string | undefined {
   if (!(error instanceof Prisma.PrismaClientKnownRequestError)) return undefined;
@@ -54,7 +58,9 @@ export function isMalformed(error: unknown): boolean {
 /** Whether the database is what failed: the caller may be told to come back. */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof Prisma.PrismaClientInitializationError) return true;
-  if (!(error instanceof Prisma.PrismaClientKnownRequestError)) return false;
+  if (!(error instanceof Prisma.PrismaClientKnownRequestError)) {
+    return error instanceof Error && UNAVAILABLE_IN_DRIVER.test(error.message);
+  }
   const state = sqlState(error);
   if (state !== undefined && UNAVAILABLE.some((pattern) => pattern.test(state))) return true;
   return UNAVAILABLE_IN_PRISMA.includes(error.code) || isRetryable(error);

@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { PrismaPg } from "@prisma/adapter-pg";
 import pg from "pg";
 import { OperatorError } from "../operator-error.ts";
@@ -43,17 +44,26 @@ export async function openPostgres(
     }
   }
 
+  const pool: pg.PoolConfig = {
+    ...connection,
+    application_name: "live-logout",
+    lock_timeout: LOCK_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
+  };
+  const { answerTimeoutMs } = options;
+  const impatientPool: pg.PoolConfig = answerTimeoutMs
+    ? {
+        ...pool,
+        stream: () => createImpatientSocket(answerTimeoutMs),
+        // Before the socket itself takes the silence of an idle connection for a broken one.
+        idleTimeoutMillis: answerTimeoutMs / 2,
+      }
+    : pool;
   // Without listeners one killed backend, which ends every connection of the server, would end Node too.
-  const adapterFactory = new WholeScriptPrismaPg(
-    {
-      ...connection,
-      application_name: "live-logout",
-      lock_timeout: LOCK_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
-    },
-    { onPoolError: options.onError, onConnectionError: options.onError },
-  );
-  const prisma = createPrismaClient(adapterFactory, options.onQuery);
+  const listeners = { onPoolError: options.onError, onConnectionError: options.onError };
+  // A migration may take its time; everything else is waited for by somebody.
+  const adapterFactory = new WholeScriptPrismaPg(pool, listeners);
+  const prisma = createPrismaClient(new WholeScriptPrismaPg(impatientPool, listeners), options.onQuery);
 
   return {
     prisma,
@@ -87,6 +97,21 @@ class WholeScriptPrismaPg extends PrismaPg {
     };
     return adapter;
   }
+}
+
+/**
+ * A connection whose server has gone silent, as behind a broken network, would be waited for until TCP gives up,
+ * a quarter of an hour later. This one is broken off, so that whoever waits is told and the pool opens another.
+ */
+function createImpatientSocket(answerTimeoutMs: number): Socket {
+  const socket = new Socket();
+  socket.setTimeout(answerTimeoutMs);
+  socket.once("timeout", () => {
+    // Shaped like an error of the system, by which Prisma's adapter recognizes a lost connection.
+    const system = { code: "ETIMEDOUT", syscall: "read", errno: -110 };
+    socket.destroy(Object.assign(new Error("the database did not answer in time"), system));
+  });
+  return socket;
 }
 
 async function openListener(connection: pg.ClientConfig, options: ListenerOptions): Promise<Listener> {
