@@ -106,8 +106,13 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
         feed.wake(event);
       },
       onRestart(cursor) {
-        directory.restart(cursor);
+        recent.restart(cursor);
+        directory.doubt();
         feed.restart();
+      },
+      onServerChange(cursor) {
+        directory.doubt();
+        feed.restart(cursor);
       },
       onRead: databaseClock.learn,
       onError,

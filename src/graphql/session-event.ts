@@ -201,9 +201,13 @@ function follow(
   const follower = context.feed.follow(filter, cursor);
   let isOver = false;
 
-  function fail(failure: GraphQLError): IteratorResult<Told, undefined> {
+  function finish(): typeof done {
     isOver = true;
     follower.stop();
+    return done;
+  }
+  function fail(failure: GraphQLError): IteratorResult<Told, undefined> {
+    finish();
     return { value: { failure }, done: false };
   }
 
@@ -214,17 +218,15 @@ function follow(
     async next() {
       if (isOver) return done;
       const event = await follower.next();
-      if (!event) return follower.isCursorLost() && !isOver ? fail(cursorExpired(null)) : done;
-      if (!(await context.directory.confirm(lease))) return done;
+      if (!event) return follower.isCursorLost() && !isOver ? fail(cursorExpired(null)) : finish();
+      if (!(await context.directory.confirm(lease))) return finish();
       const { user } = lease.current;
       const isReadable = event.userId === user.id || can(user.role, "readAnySessions");
       return isReadable ? { value: event, done: false } : fail(forbidden());
     },
     // A hand-written iterator because a generator that waits for an event cannot be returned from.
     async return() {
-      isOver = true;
-      follower.stop();
-      return done;
+      return finish();
     },
   };
 }

@@ -55,10 +55,10 @@ export interface Directory {
   /** Applies one event of the log. Called by the tail, in order. */
   readonly apply: (event: SessionEvent) => void;
   /**
-   * The log is not the one that was followed, and goes on from `cursor`: nothing in memory is believed before the
-   * database has confirmed it, and the leases that it cannot confirm are lost. Called by the tail.
+   * Nothing that was read from the database until now is believed before the database has confirmed it, and the
+   * leases that it cannot confirm are lost. Called by the tail, when the log or the server is not what it was.
    */
-  readonly restart: (cursor: string) => void;
+  readonly doubt: () => void;
   /** Whether a lease may be trusted now; while memory is not fresh, or is in doubt, this asks the database. */
   readonly confirm: (lease: Lease) => Promise<boolean>;
   readonly follow: (key: FollowedKey, ownSessionId: string) => SessionEnds;
@@ -289,8 +289,8 @@ export function createDirectory(options: DirectoryOptions): Directory {
       else forget(served);
     },
 
-    restart(cursor) {
-      recent.restart(cursor);
+    doubt() {
+      recent.doubt();
       byTokenHash.clear();
       endedBeforeEvent.clear();
       for (const served of bySessionId.values()) {

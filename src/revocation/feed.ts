@@ -25,6 +25,7 @@ export interface FeedFollower {
   readonly next: () => Promise<SessionEvent | undefined>;
   /** Whether the cursor means nothing any more, because the log has changed. */
   readonly isCursorLost: () => boolean;
+  /** To be called in any case, once. */
   readonly stop: () => void;
 }
 
@@ -37,14 +38,14 @@ export interface Feed {
   readonly follow: (filter: EventFilter, cursor?: bigint) => FeedFollower;
   /** Wakes those who wait for it. To be called after each event that was applied. */
   readonly wake: (event: SessionEvent) => void;
-  /** Ends all followers: their cursors are of another log. */
-  readonly restart: () => void;
+  /** Ends the followers that are beyond this cursor, or all: what they were told is in no log any more. */
+  readonly restart: (validUpTo?: string) => void;
 }
 
 export function createFeed({ recent, readPage }: FeedOptions): Feed {
   /** By user; under undefined those who want everybody's events. */
   const sleepers = new Map<string | undefined, Set<() => void>>();
-  let generation = 0;
+  const followers = new Set<{ readonly loseBeyond: (validUpTo: bigint) => void }>();
 
   function wakeAll(userId: string | undefined): void {
     const woken = sleepers.get(userId);
@@ -72,24 +73,33 @@ export function createFeed({ recent, readPage }: FeedOptions): Feed {
       wakeAll(userId);
       wakeAll(undefined);
     },
-    restart() {
-      generation += 1;
+    restart(validUpTo = "-1") {
+      for (const follower of followers) follower.loseBeyond(BigInt(validUpTo));
       for (const userId of [...sleepers.keys()]) wakeAll(userId);
     },
     follow(filter, from = recent.head()) {
-      const began = generation;
       const stopping = new AbortController();
       const matches = ({ userId }: SessionEvent) => filter.userId === undefined || userId === filter.userId;
       let cursor = from;
       let page: readonly SessionEvent[] = [];
       let read = 0;
+      let isLost = false;
+      const follower = {
+        loseBeyond(validUpTo: bigint) {
+          isLost ||= cursor > validUpTo;
+        },
+      };
+      followers.add(follower);
 
       async function next(): Promise<SessionEvent | undefined> {
-        while (!stopping.signal.aborted && generation === began) {
+        while (!stopping.signal.aborted && !isLost) {
           if (read < page.length) return page[read++];
           const remembered = recent.after(cursor, matches);
           if (!remembered) {
+            const { doubts } = recent.position();
             const { events, cursor: searchedTo } = await readPage(cursor, filter);
+            // It may have been read from a server that is gone, with what it had not passed on.
+            if (recent.position().doubts !== doubts) continue;
             [page, read, cursor] = [events, 0, searchedTo];
             continue;
           }
@@ -100,7 +110,14 @@ export function createFeed({ recent, readPage }: FeedOptions): Feed {
         return undefined;
       }
 
-      return { next, isCursorLost: () => generation !== began, stop: () => stopping.abort() };
+      return {
+        next,
+        isCursorLost: () => isLost,
+        stop() {
+          followers.delete(follower);
+          stopping.abort();
+        },
+      };
     },
   };
 }

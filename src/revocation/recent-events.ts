@@ -1,15 +1,24 @@
 import type { SessionEvent } from "./log.ts";
 
+/** A moment in the life of a node's memory. */
+export interface Position {
+  readonly count: number;
+  readonly doubts: number;
+}
+
 /**
  * The events that were applied last, all of them since some place in the log: so that work which began before
  * them can ask what it missed, and whoever follows the log need not read it again.
  */
 export interface RecentEvents {
   readonly add: (event: SessionEvent) => void;
-  /** How many events were ever added; give it back to {@link RecentEvents.since}. */
-  readonly position: () => number;
-  /** The events added since `position`, or undefined if so many came that some are forgotten. */
-  readonly since: (position: number) => readonly SessionEvent[] | undefined;
+  /** Now; give it back to {@link RecentEvents.since}. */
+  readonly position: () => Position;
+  /**
+   * The events added since `position`. Undefined if that is not known: so many came that some are forgotten, or what
+   * was read from the database before is in doubt.
+   */
+  readonly since: (position: Position) => readonly SessionEvent[] | undefined;
   /**
    * The first event after the cursor that matches, and up to where that was looked for. Undefined if memory does
    * not reach back to the cursor.
@@ -20,7 +29,9 @@ export interface RecentEvents {
   ) => { readonly event: SessionEvent | undefined; readonly cursor: bigint } | undefined;
   /** The cursor after everything that was added. */
   readonly head: () => bigint;
-  /** Forgets everything, and that anything was known: the log is followed anew, from this cursor. */
+  /** The log goes on, but what was read from the database until now may be lost. */
+  readonly doubt: () => void;
+  /** Forgets everything: another log is followed, from this cursor. */
   readonly restart: (cursor: string) => void;
 }
 
@@ -28,6 +39,7 @@ export function createRecentEvents(capacity: number): RecentEvents {
   const ring: SessionEvent[] = [];
   let count = 0;
   let kept = 0;
+  let doubts = 0;
   /** The place in the log after which every event is kept. */
   let floor = 0n;
 
@@ -52,11 +64,11 @@ export function createRecentEvents(capacity: number): RecentEvents {
       ring[count % capacity] = event;
       count += 1;
     },
-    position: () => count,
+    position: () => ({ count, doubts }),
     since(position) {
-      if (count - position > kept) return undefined;
+      if (doubts !== position.doubts || count - position.count > kept) return undefined;
       const events: SessionEvent[] = [];
-      for (let index = position; index < count; index++) events.push(at(index));
+      for (let index = position.count; index < count; index++) events.push(at(index));
       return events;
     },
     after(cursor, matches) {
@@ -70,9 +82,11 @@ export function createRecentEvents(capacity: number): RecentEvents {
       return { event: undefined, cursor: seen };
     },
     head: () => (kept > 0 ? BigInt(at(count - 1).id) : floor),
+    doubt() {
+      doubts += 1;
+    },
     restart(cursor) {
-      // One position is skipped, so that also a load which began right before has missed something.
-      count += 1;
+      doubts += 1;
       kept = 0;
       floor = BigInt(cursor);
     },

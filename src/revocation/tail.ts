@@ -23,11 +23,15 @@ export interface TailOptions {
   /** Called for each event once, in commit order. Must not throw. */
   readonly onEvent: (event: SessionEvent) => void;
   /**
-   * Called when the log is followed from a cursor that does not continue what was followed before: at the start,
-   * when it changed behind this node (a restored backup, a failover that lost events), and when the server is not
-   * the one it was, so that what was read from it may be lost. What follows from earlier events is to be verified.
+   * Called when the log is followed from a cursor that does not continue what was followed before: at the start, and
+   * when it changed behind this node (a restored backup, a failover that lost events).
    */
   readonly onRestart: (cursor: string) => void;
+  /**
+   * Called when the log goes on after `cursor`, but the server is not the one it was (a restart, a failover): what
+   * was read from it beyond the cursor may be lost.
+   */
+  readonly onServerChange: (cursor: string) => void;
   /** Called after each successful read, with the database's time. */
   readonly onRead: (databaseNow: Date) => void;
   readonly onError: (error: unknown) => void;
@@ -129,7 +133,7 @@ export async function startTail(options: TailOptions): Promise<Tail> {
     if (server !== page.serverIdentity) {
       options.onError(new LogChangedError("the database server was restarted or is another one"));
       server = page.serverIdentity;
-      options.onRestart(anchor.id);
+      options.onServerChange(anchor.id);
     }
     for (const event of page.events) {
       options.onEvent(event);

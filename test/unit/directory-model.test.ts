@@ -126,7 +126,7 @@ function createWorld(
         store.rows.delete(ids[step.session] ?? "");
         void scheduler.schedule(Promise.resolve(), "the tail finds another log").then(() => {
           readLog();
-          directory.restart(String(cursor));
+          directory.doubt();
           lost.add(ids[step.session] ?? "");
         });
         return;
@@ -184,7 +184,7 @@ describe("the directory, whatever happens in whatever order", () => {
   });
 
   test("is seen to fail by this very test when it goes on believing its memory of a log that was lost", async () => {
-    const trusting = (directory: Directory): Directory => ({ ...directory, restart: () => {} });
+    const trusting = (directory: Directory): Directory => ({ ...directory, doubt: () => {} });
     await expect(explore({ mutate: trusting }, 5_000)).rejects.toThrow(/Property failed/);
   });
 

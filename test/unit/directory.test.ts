@@ -71,7 +71,7 @@ describe("the directory", () => {
       const lease = await leaseOf(directory, held);
       (await leaseOf(directory, unheld)).release();
       const loadsBefore = store.loads();
-      directory.restart("0");
+      directory.doubt();
       expect(lease.isDoubted).toBe(true);
       await turn();
       expect(store.loads()).toBe(loadsBefore + 1);
@@ -86,7 +86,7 @@ describe("the directory", () => {
       const lease = await leaseOf(directory, session);
       const letGo = store.hold();
       store.rows.delete(session.id);
-      directory.restart("0");
+      directory.doubt();
       const confirmed = directory.confirm(lease);
       letGo();
       expect(await confirmed).toBe(false);
@@ -98,7 +98,7 @@ describe("the directory", () => {
       const session = store.insert();
       const lease = await leaseOf(directory, session);
       store.rows.delete(session.id);
-      directory.restart("0");
+      directory.doubt();
       await turn();
       expect(lease).toMatchObject({ isLost: true, ended: undefined });
       expect(lease.signal.aborted).toBe(true);
@@ -110,7 +110,7 @@ describe("the directory", () => {
       const session = store.insert();
       const lease = await leaseOf(directory, session);
       store.update(session.id, { revokedAt: new Date(NOW), revocationReason: "POLICY" });
-      directory.restart("0");
+      directory.doubt();
       await turn();
       expect(lease.ended?.reason).toBe("POLICY");
     });
@@ -123,7 +123,7 @@ describe("the directory", () => {
       const session = store.insert();
       const lease = await leaseOf(directory, session);
       isDown = true;
-      directory.restart("0");
+      directory.doubt();
       await turn();
       expect(lease.isLost).toBe(true);
       expect(errors).toHaveLength(1);
@@ -138,7 +138,7 @@ describe("the directory", () => {
       const resolving = directory.resolve(session.tokenHash, "use");
       await turn();
       store.rows.delete(session.id);
-      directory.restart("0");
+      directory.doubt();
       letGo();
       expect(await resolving).toEqual({ kind: "unknown" });
     });

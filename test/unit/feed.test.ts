@@ -96,14 +96,28 @@ describe("the feed", () => {
     const { feed, recent, commit, apply } = setUp();
     const [waiting, behind] = [feed.follow({}), feed.follow({}, 0n)];
     const next = waiting.next();
-    commit();
     recent.restart("0");
     feed.restart();
     expect(await next).toBeUndefined();
     expect(await behind.next()).toBeUndefined();
     expect([waiting.isCursorLost(), behind.isCursorLost()]).toEqual([true, true]);
+    commit();
     apply();
     expect(await feed.follow({}, 0n).next()).toBeDefined();
+  });
+
+  test("keeps the followers whose cursors are in both logs, when only the latest events are lost", async () => {
+    const { log, feed, commit, apply } = setUp();
+    commit();
+    commit();
+    apply();
+    const [behind, ahead] = [feed.follow({}, 0n), feed.follow({}, 0n)];
+    await ahead.next();
+    await ahead.next();
+    feed.restart(log[0]?.id);
+    expect([behind.isCursorLost(), ahead.isCursorLost()]).toEqual([false, true]);
+    expect(await behind.next()).toBe(log[0]);
+    expect(await ahead.next()).toBeUndefined();
   });
 
   test("leaves no gap and repeats nothing, wherever a follower begins and however slow it is", async () => {

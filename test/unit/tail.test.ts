@@ -86,6 +86,7 @@ async function setUp(log = createLog()) {
     clock: { monotonicMs: () => clock.ms },
     onEvent: (event) => applied.push(Number(event.id)),
     onRestart: (cursor) => restarts.push(cursor),
+    onServerChange: (cursor) => restarts.push(`server ${cursor}`),
     onRead: () => {},
     onError: (error) => errors.push(error),
     queryTimeoutMs: 1_000,
@@ -204,7 +205,7 @@ describe("the tail", () => {
     log.server("second");
     log.append(2);
     await tail.catchUp(1_000);
-    expect(restarts).toEqual(["0", "2"]);
+    expect(restarts).toEqual(["0", "server 2"]);
     expect(applied).toEqual([1, 2, 3, 4]);
   });
 
