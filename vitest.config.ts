@@ -2,14 +2,27 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     globalSetup: "test/kit/global-setup.ts",
+    projects: [
+      {
+        extends: true,
+        test: { name: "tests", include: ["test/{unit,integration,browser}/**/*.test.ts"], maxWorkers: 2 },
+      },
+      {
+        // Afterwards, so that nodes are not called slow which only had no processor to run on.
+        extends: true,
+        test: {
+          name: "cluster",
+          include: ["test/cluster/**/*.test.ts"],
+          sequence: { groupOrder: 1 },
+          maxWorkers: 1,
+        },
+      },
+    ],
     // As in production: Node itself loads the modules, so that each library is there once.
     experimental: { viteModuleRunner: false },
     // A node on PGlite needs a second or two to start, on two busy cores more.
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Each file may run several nodes.
-    maxWorkers: 2,
   },
 });

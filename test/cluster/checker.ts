@@ -4,9 +4,9 @@ import type { Fault, History, LogRow, Operation, Revocation, SocketLife } from "
 const HEALING_MS = 4_000;
 /** In calm phases a revocation is everywhere after this. */
 const CALM_BOUND_MS = 1_000;
-/** With notifications the middle one of a node's revocations is seen within a few milliseconds; without, in half a second. */
-const NOTIFIED_MEDIAN_MS = 300;
-const NOTIFIED_SAMPLES = 8;
+/** With notifications the middle one of a node's revocations is seen within a few milliseconds; without, a few hundred. */
+const NOTIFIED_MEDIAN_MS = 100;
+const NOTIFIED_SAMPLES = 5;
 
 export interface Checked {
   readonly boundMs: number;
@@ -67,7 +67,9 @@ export function check(history: History, { boundMs, log, stillborn }: Checked): V
   }
 
   const latencies = calmLatencies(history.sockets, ends, isCalm);
-  for (const [node, values] of groupBy(latencies, ({ node }) => String(node))) {
+  const phaseOf = (at: number) => history.faults.filter(({ end }) => end < at).length;
+  for (const values of groupBy(latencies, ({ node, at }) => `${node} ${phaseOf(at)}`).values()) {
+    const node = values[0]?.node;
     const median = percentile(
       values.map(({ ms }) => ms),
       50,
@@ -266,6 +268,7 @@ function checkSocket(life: SocketLife, end: End | undefined): string[] {
 
 interface Latency {
   readonly node: number;
+  readonly at: number;
   readonly ms: number;
 }
 
@@ -279,7 +282,7 @@ function calmLatencies(
     if (!first || end?.committedBy === undefined || end.reason === "EXPIRED") return [];
     if (subscribedAt === undefined || subscribedAt > end.committedBy || !isCalm(end.committedBy, first.at))
       return [];
-    return [{ node, ms: Math.max(0, first.at - end.committedBy) }];
+    return [{ node, at: first.at, ms: Math.max(0, first.at - end.committedBy) }];
   });
 }
 

@@ -21,7 +21,7 @@ interface FaultKind {
 }
 
 /** Longer than the bound, so that whoever is cut off for so long must not serve from memory any more. */
-const pastBound = ({ boundMs, random }: World) => pause(boundMs + random.int(500, 1_500));
+const pastBound = ({ boundMs, random }: World) => pause(boundMs + random.int(1_500, 3_000));
 const belowBound = ({ boundMs, random }: World) => pause(random.int(200, boundMs / 2));
 
 function onPath(

@@ -12,7 +12,6 @@ import { createWorkload, logInAdministrator } from "./workload.ts";
 const NODES = 3;
 /** After the last fault every node has to be ready by then. */
 const HEALED_MS = 15_000;
-const CALM_MS = 8_000;
 
 export interface RunOptions {
   readonly seed: number;
@@ -26,12 +25,16 @@ export interface RunOptions {
   /** How many sessions live at the same time. */
   readonly actors?: number;
   readonly mutant?: Mutant;
+  /** How long all is left alone before the first fault and after the last. */
+  readonly calmMs?: number;
+  /** How long after its end a client may take to learn of it, whatever goes wrong meanwhile. */
+  readonly learningMs?: number;
   readonly onProgress?: (line: string) => void;
 }
 
 /** Runs the cluster under load while things go wrong, and checks what happened. Seeded: the same seed, the same faults. */
 export async function runHistory(options: RunOptions): Promise<Verdict & { readonly history: History }> {
-  const { seed, boundMs = 2_000, actors = 30, onProgress = () => {} } = options;
+  const { seed, boundMs = 2_000, actors = 30, calmMs = 8_000, learningMs = 60_000 } = options;
   const random = createRandom(seed);
   const history = createHistory();
   const now = () => performance.now();
@@ -39,11 +42,16 @@ export async function runHistory(options: RunOptions): Promise<Verdict & { reado
   try {
     const admin = await logInAdministrator(cluster);
     const readers = cluster.nodes.map((node) => startFeedReader(node, admin, history));
-    const workload = await createWorkload(cluster, history, random.fork(), { admin, boundMs, now });
+    const workload = await createWorkload(cluster, history, random.fork(), {
+      admin,
+      boundMs,
+      learningMs,
+      now,
+    });
     const finished = workload.run(actors);
 
-    await pause(CALM_MS);
-    await letThingsGoWrong({ cluster, random: random.fork(), boundMs, history }, options, now, onProgress);
+    await pause(calmMs);
+    await letThingsGoWrong({ cluster, random: random.fork(), boundMs, history }, options, now);
     const isReady = async () => {
       const answers = await Promise.all(
         cluster.nodes.map(({ url }) =>
@@ -58,7 +66,7 @@ export async function runHistory(options: RunOptions): Promise<Verdict & { reado
     await eventually("every node is ready", isReady, HEALED_MS).catch((error) => {
       history.incidents.push(`heals: ${error}`);
     });
-    await pause(CALM_MS);
+    await pause(calmMs);
     workload.stop();
     await finished;
     await workload.close();
@@ -85,9 +93,8 @@ async function letThingsGoWrong(
     readonly boundMs: number;
     readonly history: History;
   },
-  { rounds, durationMs = 0, faults }: RunOptions,
+  { rounds, durationMs = 0, calmMs = 8_000, faults, onProgress = () => {} }: RunOptions,
   now: () => number,
-  onProgress: (line: string) => void,
 ): Promise<void> {
   const { cluster, random } = world;
   const kinds = faults ?? (Object.keys(FAULTS) as FaultName[]);
@@ -98,7 +105,7 @@ async function letThingsGoWrong(
       await inflict(kind, world, random.pick(cluster.nodes), now);
       await pause(random.int(0, 1_000));
     }
-    if (durationMs > 0) await pause(2 * CALM_MS);
+    if (durationMs > 0) await pause(2 * calmMs);
   }
 }
 

@@ -12,9 +12,19 @@ const USERS = 40;
 const PASSWORD = "a password of theirs";
 /** Nobody waits longer for an answer; what has none by then may or may not have happened. */
 const REQUEST_TIMEOUT_MS = 8_000;
-/** How long after its end a client may take to learn of it. By then every fault is over, or the run fails. */
-const LEARNING_MS = 60_000;
 const EXPIRY_DELAY_MS = 300;
+/** How sessions end; what stands twice happens twice as often. */
+const WAYS = [
+  "logout",
+  "admin",
+  "admin",
+  "update",
+  "update",
+  "delete",
+  "role",
+  "password",
+  "expiry",
+] as const;
 
 export interface Workload {
   /** Begins lives of sessions, so many at a time, until it is stopped. */
@@ -35,13 +45,18 @@ export async function createWorkload(
   cluster: Cluster,
   history: History,
   random: Random,
-  options: { readonly admin: string; readonly boundMs: number; readonly now: () => number },
+  options: {
+    readonly admin: string;
+    readonly boundMs: number;
+    readonly learningMs: number;
+    readonly now: () => number;
+  },
 ): Promise<Workload> {
-  const { admin, now, boundMs } = options;
+  const { admin, now, boundMs, learningMs } = options;
   // The tester's own way to the database goes over no proxy: what it confirms is confirmed.
   const sql = new pg.Pool({ connectionString: `${cluster.postgres.url}/${DATABASE}`, max: 12 });
   sql.on("error", () => {});
-  const people = await createPeople(sql);
+  const { people, passwordHashes } = await createPeople(sql);
   let isStopping = false;
 
   async function ask(node: ClusterNode, subject: Subject): Promise<Operation["outcome"]> {
@@ -153,20 +168,16 @@ export async function createWorkload(
     });
   }
 
-  async function revoke(choices: Random, subject: Subject): Promise<unknown> {
+  async function revoke(choices: Random, subject: Subject): Promise<void> {
     const { sessionId, userId } = subject;
     const node = choices.pick(cluster.nodes);
     const session = { sessionId };
     const user = { userId };
-    switch (
-      choices.pick(["logout", "admin", "admin", "update", "update", "delete", "role", "password", "expiry"])
-    ) {
-      case "logout":
-        return byMutation("logout", node, subject, false);
-      case "admin":
-        return byMutation("revokeSession", node, subject, true);
-      case "update":
-        return bySql(
+    const ways = {
+      logout: () => byMutation("logout", node, subject, false),
+      admin: () => byMutation("revokeSession", node, subject, true),
+      update: () =>
+        bySql(
           "UPDATE sessions",
           session,
           "UPDATE sessions SET revoked_at = now() WHERE id = $1",
@@ -174,33 +185,34 @@ export async function createWorkload(
           {
             sleepMs: choices.chance(0.3) ? choices.int(1, 40) : 0,
           },
-        );
-      case "delete":
-        return bySql("DELETE FROM sessions", session, "DELETE FROM sessions WHERE id = $1", [sessionId]);
-      case "role":
-        return bySql(
+        ),
+      delete: () => bySql("DELETE FROM sessions", session, "DELETE FROM sessions WHERE id = $1", [sessionId]),
+      role: () =>
+        bySql(
           "UPDATE users SET role",
           user,
           "UPDATE users SET role = CASE role WHEN 'USER' THEN 'SUPPORT' ELSE 'USER' END WHERE id = $1",
           [userId],
-        );
-      case "password":
-        return bySql(
+        ),
+      password: () =>
+        bySql(
           "UPDATE users SET password_hash",
           user,
-          "UPDATE users SET password_hash = password_hash || ' ' WHERE id = $1",
-          [userId],
-        );
-      case "expiry":
-        return bySql(
+          // The same password with another salt, so that whoever logs in still can.
+          "UPDATE users SET password_hash = $2 WHERE id = $1",
+          [userId, choices.pick(passwordHashes)],
+        ),
+      expiry: () =>
+        bySql(
           "UPDATE sessions SET expires_at",
           session,
           `UPDATE sessions SET expires_at = clock_timestamp() + interval '${EXPIRY_DELAY_MS} ms'
            WHERE id = $1 AND revoked_at IS NULL`,
           [sessionId],
           { delayMs: EXPIRY_DELAY_MS },
-        );
-    }
+        ),
+    };
+    await ways[choices.pick(WAYS)]();
   }
 
   /** Stays connected, to one node or another, until it is told that its session has ended. */
@@ -242,7 +254,7 @@ export async function createWorkload(
       revoke(choices, subject),
       ...cluster.nodes.map((node) => pause(choices.int(0, 10)).then(() => ask(node, subject))),
     ]);
-    for (const waitMs of [0, 50, 300, 800]) {
+    for (const waitMs of [0, 50, 300]) {
       await pause(waitMs);
       await ask(choices.pick(cluster.nodes), subject);
     }
@@ -253,7 +265,7 @@ export async function createWorkload(
     );
     // Nobody knows whether the revocation was committed: once more, until it is certain.
     if (isInDoubt) await endForCertain(subject);
-    const overdue = setTimeout(learned.resolve, LEARNING_MS);
+    const overdue = setTimeout(learned.resolve, learningMs);
     await connected;
     clearTimeout(overdue);
   }
@@ -280,9 +292,11 @@ export async function createWorkload(
   };
 }
 
-async function createPeople(sql: pg.Pool): Promise<readonly Person[]> {
+async function createPeople(
+  sql: pg.Pool,
+): Promise<{ readonly people: readonly Person[]; readonly passwordHashes: readonly string[] }> {
   const passwords = await createPasswordHasher({ memoryKib: 19_456, passes: 2, lanes: 1 });
-  const passwordHash = await passwords.hash(PASSWORD);
+  const passwordHashes = [await passwords.hash(PASSWORD), await passwords.hash(PASSWORD)];
   const people = Array.from({ length: USERS }, () => {
     const id = randomUUID();
     return { id, email: `${id}@example.com` };
@@ -291,10 +305,10 @@ async function createPeople(sql: pg.Pool): Promise<readonly Person[]> {
     await sql.query("INSERT INTO users (id, email, name, password_hash) VALUES ($1, $2, 'Ann', $3)", [
       id,
       email,
-      passwordHash,
+      passwordHashes[0],
     ]);
   }
-  return people;
+  return { people, passwordHashes };
 }
 
 /** The token of the administrator, whose session nobody ends. */

@@ -1,0 +1,61 @@
+import { describe, expect, test } from "vitest";
+import type { Mutant } from "./mutants.ts";
+import type { FaultName } from "./nemesis.ts";
+import { runHistory } from "./run.ts";
+
+interface Suspect {
+  readonly mutant: Mutant;
+  /** What has to happen for it to show. */
+  readonly faults: readonly FaultName[];
+  readonly calmMs?: number;
+  /** How the checker says so. */
+  readonly violation: RegExp;
+}
+
+const SUSPECTS: readonly Suspect[] = [
+  {
+    mutant: "tailOff",
+    faults: ["listeners ended"],
+    violation: /, is served \d+ ms after its end, though all was calm/,
+  },
+  {
+    mutant: "fillRaceOpen",
+    faults: ["pool's path slow", "pool's path slow"],
+    violation: /^P3: a \w+ of session \S+ on node \d, begun at \d+, is served \d+ ms after its end/,
+  },
+  {
+    mutant: "noStalenessCheck",
+    faults: ["listener's path silent", "listener's path silent"],
+    violation: /^P3: a \w+ of session \S+ on node \d, begun at \d+, is served \d+ ms after its end/,
+  },
+  {
+    mutant: "noLeaseCheck",
+    faults: ["listeners ended"],
+    violation: /a socketQuery .* is served \d+ ms after its end/,
+  },
+  {
+    mutant: "listenNotRenewed",
+    faults: ["listeners ended"],
+    calmMs: 12_000,
+    violation: /^P1: node \d hears no notifications/,
+  },
+];
+
+// A cursor without an anchor is shown in another-log.test.ts, which is what it takes to notice.
+describe("the checker of histories notices a node", () => {
+  test.each(SUSPECTS)(
+    "that is a $mutant",
+    async ({ mutant, faults, calmMs = 3_000, violation }) => {
+      const { violations } = await runHistory({
+        seed: 1,
+        rounds: 1,
+        faults,
+        mutant,
+        calmMs,
+        learningMs: 2_000,
+      });
+      expect(violations).toContainEqual(expect.stringMatching(violation));
+    },
+    120_000,
+  );
+});
