@@ -13,9 +13,12 @@ const NO_FILTERS = { externalTables: [], externalEnums: [] };
  * Applies the migrations that the database lacks, one node at a time, and returns their names.
  * Throws {@link OperatorError} if the database was migrated by a newer version of the service.
  */
-export async function migrate(database: Database): Promise<readonly string[]> {
+export async function migrate(
+  database: Database,
+  folder: string = MIGRATIONS_FOLDER,
+): Promise<readonly string[]> {
   return database.exclusively("migrate", async () => {
-    const list = await readMigrations();
+    const list = await readMigrations(folder);
     const known = list.migrationDirectories.map((directory) => directory.path);
     const applied = await appliedMigrations(database);
     const unknown = applied.filter((name) => !known.includes(name));
@@ -39,7 +42,7 @@ export async function migrate(database: Database): Promise<readonly string[]> {
  * The database serves as the shadow that the migrations are run on: give it an empty, disposable one.
  */
 export async function schemaDrift(database: Database): Promise<string> {
-  const list = await readMigrations();
+  const list = await readMigrations(MIGRATIONS_FOLDER);
   const schema = { path: "schema.prisma", content: await readFile(SCHEMA, "utf8") };
   return withSchemaEngine(database, async (engine) => {
     const { exitCode, stdout } = await engine.diff({
@@ -76,17 +79,17 @@ async function forgetFailedMigrations(database: Database): Promise<void> {
     UPDATE _prisma_migrations SET rolled_back_at = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL`;
 }
 
-async function readMigrations(): Promise<MigrationList> {
-  const entries = await readdir(MIGRATIONS_FOLDER, { withFileTypes: true });
+async function readMigrations(folder: string): Promise<MigrationList> {
+  const entries = await readdir(folder, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   const lockfile = "migration_lock.toml";
   return {
-    baseDir: MIGRATIONS_FOLDER,
-    lockfile: { path: lockfile, content: await readFile(join(MIGRATIONS_FOLDER, lockfile), "utf8") },
+    baseDir: folder,
+    lockfile: { path: lockfile, content: await readFile(join(folder, lockfile), "utf8") },
     shadowDbInitScript: "",
     migrationDirectories: await Promise.all(
       names.sort().map(async (path) => {
-        const value = await readFile(join(MIGRATIONS_FOLDER, path, "migration.sql"), "utf8");
+        const value = await readFile(join(folder, path, "migration.sql"), "utf8");
         return { path, migrationFile: { path: "migration.sql", content: { tag: "ok" as const, value } } };
       }),
     ),
