@@ -21,6 +21,10 @@ const IDLE_TRANSACTION_WARNING =
   "The database lets a transaction be idle for ever. One that has written to users or sessions and then waits " +
   "stops every login and revocation. Run: ALTER DATABASE ... SET idle_in_transaction_session_timeout = '30s'";
 
+const LOCK_TIMEOUT_WARNING =
+  "What DATABASE_URL leads to (a pooler?) drops the setting lock_timeout, so one writer that holds the log's lock makes " +
+  "every login hang. Run: ALTER ROLE ... SET lock_timeout = '2s'";
+
 /**
  * Opens a pool on a PostgreSQL server. `listenUrl` reaches the same database past a pooler that shares connections,
  * for what needs one of its own: listening, and the lock of a migration.
@@ -31,25 +35,22 @@ export async function openPostgres(
   options: OpenOptions,
   listenUrl: string = url,
 ): Promise<Database> {
-  const connection = connectionTo(url);
-  const direct = connectionTo(listenUrl);
-  const description = describe(url);
-  const found = await probe(connection, description, "DATABASE_URL");
-  if (!found.isIdleTransactionEnded) options.onWarning?.(IDLE_TRANSACTION_WARNING);
-  if (listenUrl !== url) {
-    const listened = await probe(direct, describe(listenUrl), "LISTEN_DATABASE_URL");
-    // Following another log than the one that is written would miss every revocation.
-    if (listened.identity !== found.identity) {
-      throw new OperatorError("LISTEN_DATABASE_URL and DATABASE_URL do not lead to the same database.");
-    }
-  }
-
   const pool: pg.PoolConfig = {
-    ...connection,
+    ...connectionTo(url),
     application_name: "live-logout",
     lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
   };
+  const description = describe(url);
+  const pooled = await probe(pool, description, "DATABASE_URL");
+  if (pooled.lockTimeout === "0") options.onWarning?.(LOCK_TIMEOUT_WARNING);
+  const setting = listenUrl === url ? "DATABASE_URL" : "LISTEN_DATABASE_URL";
+  const direct = await probe(connectionTo(listenUrl), describe(listenUrl), setting);
+  if (direct.idleTimeout === "0") options.onWarning?.(IDLE_TRANSACTION_WARNING);
+  // Following another log than the one that is written would miss every revocation.
+  if (direct.identity !== pooled.identity) {
+    throw new OperatorError("LISTEN_DATABASE_URL and DATABASE_URL do not lead to the same database.");
+  }
   const { answerTimeoutMs } = options;
   const impatientPool: pg.PoolConfig = answerTimeoutMs
     ? {
@@ -69,9 +70,9 @@ export async function openPostgres(
     prisma,
     description,
     adapterFactory,
-    openListener: (listener) => openListener(direct, listener),
+    openListener: (listener) => openListener(connectionTo(listenUrl), listener),
     async exclusively(name, work) {
-      const client = new pg.Client({ ...direct, application_name: `live-logout ${name}` });
+      const client = new pg.Client({ ...connectionTo(listenUrl), application_name: `live-logout ${name}` });
       client.on("error", options.onError);
       await client.connect();
       try {
@@ -149,8 +150,10 @@ function connectionTo(url: string): pg.ClientConfig {
 }
 
 interface Probed {
-  /** Whether the database ends transactions that are idle for long. */
-  readonly isIdleTransactionEnded: boolean;
+  /** After which time the server ends an idle transaction on such a connection; "0": never. */
+  readonly idleTimeout: string;
+  /** After which time it gives up waiting for a lock; "0": never. */
+  readonly lockTimeout: string;
   /** The same for every way to the same database. */
   readonly identity: string;
 }
@@ -164,11 +167,13 @@ async function probe(connection: pg.ClientConfig, description: string, setting: 
     const { rows } = await client.query<{
       version: string;
       idle: string;
+      lock: string;
       identity: string;
       is_standby: boolean;
     }>(
       `SELECT current_setting('server_version_num') AS version,
               current_setting('idle_in_transaction_session_timeout') AS idle,
+              current_setting('lock_timeout') AS lock,
               pg_postmaster_start_time()::text || oid AS identity,
               pg_is_in_recovery() AS is_standby
        FROM pg_database WHERE datname = current_database()`,
@@ -181,7 +186,7 @@ async function probe(connection: pg.ClientConfig, description: string, setting: 
     if (row.is_standby) {
       throw new OperatorError(`${description} is a standby. ${setting} must lead to the primary.`);
     }
-    return { isIdleTransactionEnded: row.idle !== "0", identity: row.identity };
+    return { idleTimeout: row.idle, lockTimeout: row.lock, identity: row.identity };
   } catch (error) {
     if (error instanceof OperatorError) throw error;
     const reason =

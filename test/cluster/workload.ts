@@ -55,7 +55,9 @@ export async function createWorkload(
   const { admin, now, boundMs, learningMs } = options;
   // The tester's own way to the database goes over no proxy: what it confirms is confirmed.
   const sql = new pg.Pool({ connectionString: `${cluster.postgres.url}/${DATABASE}`, max: 12 });
+  // Connections that a fault ends: whoever uses one is told by the query.
   sql.on("error", () => {});
+  sql.on("connect", (client) => client.on("error", () => {}));
   const { people, passwordHashes } = await createPeople(sql);
   let isStopping = false;
 
