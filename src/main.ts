@@ -10,7 +10,7 @@ import { createWebSocketEndpoint } from "./graphql/websocket.ts";
 import { createGraphiQLPage } from "./http/graphiql.ts";
 import { createHttpServer } from "./http/server.ts";
 import { OperatorError } from "./operator-error.ts";
-import { type Clock, createDatabaseClock, systemClock } from "./revocation/clock.ts";
+import { type Clock, createDatabaseClock, createElapsedClock, systemClock } from "./revocation/clock.ts";
 import { createDirectory, type Directory } from "./revocation/directory.ts";
 import { createFeed } from "./revocation/feed.ts";
 import { createRecentEvents } from "./revocation/recent-events.ts";
@@ -49,6 +49,8 @@ export interface Node {
 export interface NodeOptions {
   readonly log?: Logger;
   readonly clock?: Clock;
+  /** Milliseconds since the epoch, as this machine has it, rightly or wrongly. */
+  readonly wallMs?: () => number;
   readonly onQuery?: OnQuery;
   /** Puts something in front of the directory: how tests hold a race open, or build a node wrongly on purpose. */
   readonly wrapDirectory?: (directory: Directory) => Directory;
@@ -100,7 +102,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     );
     const tail = await startTail({
       database,
-      clock,
+      elapsedMs: createElapsedClock(clock, options.wallMs),
       onEvent(event) {
         directory.apply(event);
         feed.wake(event);

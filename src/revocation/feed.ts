@@ -20,7 +20,7 @@ export interface FeedOptions {
 }
 
 /** Events after a cursor: those of the past, then live ones, without a gap or a duplicate, for as long as wanted. */
-export interface FeedFollower {
+interface FeedFollower {
   /** Waits for the next one. Undefined once it is stopped, or the log is not the one any more that was followed. */
   readonly next: () => Promise<SessionEvent | undefined>;
   /** Whether the cursor means nothing any more, because the log has changed. */

@@ -1,7 +1,7 @@
 import type { SessionEvent } from "./log.ts";
 
 /** A moment in the life of a node's memory. */
-export interface Position {
+interface Position {
   readonly count: number;
   readonly doubts: number;
 }

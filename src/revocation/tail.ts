@@ -1,5 +1,4 @@
 import type { Database, Listener } from "../database/database.ts";
-import type { Clock } from "./clock.ts";
 import {
   type Anchor,
   LOG_BEGINNING,
@@ -19,7 +18,8 @@ const RECONNECT_CAP_MS = 2_000;
 
 export interface TailOptions {
   readonly database: Pick<Database, "openListener">;
-  readonly clock: Clock;
+  /** Milliseconds that rise also while the process or the whole machine is paused. */
+  readonly elapsedMs: () => number;
   /** Called for each event once, in commit order. Must not throw. */
   readonly onEvent: (event: SessionEvent) => void;
   /**
@@ -68,7 +68,7 @@ class LogChangedError extends Error {
 
 /** Starts tailing from the log's present head. Resolves after the first successful read. */
 export async function startTail(options: TailOptions): Promise<Tail> {
-  const { clock } = options;
+  const { elapsedMs } = options;
   const stopping = new AbortController();
   let anchor: Anchor | undefined;
   let server: string | undefined;
@@ -96,7 +96,7 @@ export async function startTail(options: TailOptions): Promise<Tail> {
 
   async function readToEnd(listener: Listener): Promise<void> {
     for (;;) {
-      const startedAt = clock.monotonicMs();
+      const startedAt = elapsedMs();
       // Whoever asks from here on may mean something that this read does not see.
       const served = waiting;
       waiting = [];
@@ -191,7 +191,7 @@ export async function startTail(options: TailOptions): Promise<Tail> {
   }
 
   return {
-    stalenessMs: () => clock.monotonicMs() - lastReadStartedAt,
+    stalenessMs: () => elapsedMs() - lastReadStartedAt,
     async catchUp(timeoutMs) {
       const waiter = Promise.withResolvers<void>();
       const timer = setTimeout(() => waiter.reject(new TailBehindError()), timeoutMs);

@@ -5,7 +5,7 @@ import { type Anchor, LOG_BEGINNING } from "./log.ts";
 const PAGE_SIZE = 5_000;
 
 /** A row that is not what was written, and what is wrong with it. */
-export interface Finding {
+interface Finding {
   /** Of the event, a decimal string. */
   readonly id: string;
   readonly problem: string;

@@ -21,7 +21,7 @@ export interface Verdict {
   readonly summary: Summary;
 }
 
-export interface Summary {
+interface Summary {
   readonly operations: Readonly<Record<string, number>>;
   readonly revocations: Readonly<Record<string, number>>;
   readonly reasons: Readonly<Record<string, number>>;

@@ -48,7 +48,10 @@ export function startFeedReader(node: ClusterNode, token: string, history: Histo
       const id = message.payload?.data?.sessionEvents?.id;
       if (id !== undefined) ids.push(id);
       else if (message.type === "next" || message.type === "error") {
-        history.incidents.push(`resume: the feed on node ${node.index} fails: ${String(data)}`);
+        // A node without a database may say so; the reader comes back, as a dashboard does.
+        if (!String(data).includes("SERVICE_UNAVAILABLE")) {
+          history.incidents.push(`resume: the feed on node ${node.index} fails: ${String(data)}`);
+        }
         opened.terminate();
       } else if (message.type === "complete") opened.terminate();
     });

@@ -64,7 +64,7 @@ export interface Fault {
 }
 
 /** One process of a node, and the ids of the events that it applied, in its order. */
-export interface NodeLife {
+interface NodeLife {
   readonly node: number;
   readonly applied: readonly string[];
   /** Whether it lived to the end of the run. */

@@ -49,7 +49,7 @@ export const MUTANTS = {
   }),
 
   /** Its time stands still, so its last read of the log is always new. */
-  noStalenessCheck: () => ({ clock: { monotonicMs: () => 0 } }),
+  noStalenessCheck: () => ({ clock: { monotonicMs: () => 0 }, wallMs: () => 0 }),
 
   /** Its cursor is an id without a hash: "what comes after this id". It does not ask which server it talks to. */
   noAnchor: () =>

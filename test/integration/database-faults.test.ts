@@ -60,6 +60,21 @@ describe("a node", () => {
     expect(statements.length).toBeGreaterThan(0);
   });
 
+  test("on a machine that slept, which its monotonic clock does not count, asks the database as well (P3)", async () => {
+    let sleptMs = 0;
+    const statements: string[] = [];
+    const node = await useNode({
+      wallMs: () => Date.now() + sleptMs,
+      onQuery: (statement) => void statements.push(statement),
+    });
+    const user = await signUp(node.url);
+    await user.run(ViewerDocument);
+    statements.length = 0;
+    sleptMs += 60_000;
+    expect((await user.run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
+    expect(statements.length).toBeGreaterThan(0);
+  });
+
   test("that cannot read the log trusts nothing in memory, closes sockets with 1013, and heals (P3)", async () => {
     const node = await useNode({ settings: { REVOCATION_BOUND_MS: "2000" } });
     const user = await signUp(node.url);

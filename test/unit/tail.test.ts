@@ -83,7 +83,7 @@ async function setUp(log = createLog()) {
   const clock = { ms: 0 };
   const tail: Tail = await startTail({
     database: log.database,
-    clock: { monotonicMs: () => clock.ms },
+    elapsedMs: () => clock.ms,
     onEvent: (event) => applied.push(Number(event.id)),
     onRestart: (cursor) => restarts.push(cursor),
     onServerChange: (cursor) => restarts.push(`server ${cursor}`),
