@@ -145,8 +145,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value));
   const result = settingsSchema.safeParse(given);
   if (!result.success) {
-    const lines = result.error.issues.map((issue) => `${String(issue.path[0])} ${issue.message}`);
-    throw new OperatorError(`Bad settings:\n${[...new Set(lines)].map((line) => `  ${line}`).join("\n")}`);
+    // The first problem of each: once it is mended the next one shows, if it is still there.
+    const problems = new Map(result.error.issues.map(({ path, message }) => [path[0], message]).reverse());
+    const lines = [...problems].reverse().map(([name, message]) => `  ${String(name)} ${message}`);
+    throw new OperatorError(`Bad settings:\n${lines.join("\n")}`);
   }
   const settings = result.data;
   return {

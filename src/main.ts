@@ -1,5 +1,4 @@
 import process from "node:process";
-import { setTimeout as pause } from "node:timers/promises";
 import { type Logger, pino } from "pino";
 import { type Config, readConfig } from "./config.ts";
 import type { Database, OnQuery } from "./database/database.ts";
@@ -21,6 +20,7 @@ import { createLastSeen } from "./sessions/last-seen.ts";
 import { deleteOutdated } from "./sessions/retention.ts";
 import { endDueSession } from "./sessions/revoke.ts";
 import { sweepDueSessions } from "./sessions/sweep.ts";
+import { repeat } from "./upkeep.ts";
 import { ensureAdministrator, type FirstAdministrator } from "./users/first-administrator.ts";
 import { createPasswordHasher } from "./users/password.ts";
 
@@ -162,9 +162,10 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     const lastSeenIntervalMs = Math.min(LAST_SEEN_INTERVAL_MS, rules.idleTimeoutMs / 4);
     undo.push(() => lastSeen.flush().catch(onError));
     undo.push(repeat(lastSeenIntervalMs, () => lastSeen.flush(), onError));
-    const sweep = () => sweepDueSessions(prisma, rules, 2 * lastSeenIntervalMs);
+    const sweep = (stopping: AbortSignal) =>
+      sweepDueSessions(prisma, rules, { graceMs: 2 * lastSeenIntervalMs, stopping });
     undo.push(repeat(lastSeenIntervalMs, sweep, onError));
-    undo.push(repeat(RETENTION_INTERVAL_MS, () => deleteOutdated(prisma, config), onError));
+    undo.push(repeat(RETENTION_INTERVAL_MS, (stopping) => deleteOutdated(prisma, config, stopping), onError));
 
     const port = await server.listen();
     undo.push(async () => {
@@ -182,29 +183,6 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     await runBackwards(undo);
     throw error;
   }
-}
-
-/**
- * Does something again and again, with a pause in between that differs, so that nodes that started together do not
- * all do it at once. Gives back what stops it, once what is under way is over.
- */
-function repeat(
-  intervalMs: number,
-  work: () => Promise<unknown>,
-  onError: (error: unknown) => void,
-): () => Promise<void> {
-  const stopping = new AbortController();
-  const { signal } = stopping;
-  const finished = (async () => {
-    while (!signal.aborted) {
-      await pause(intervalMs * (0.75 + Math.random() / 4), undefined, { signal }).catch(() => {});
-      if (!signal.aborted) await work().catch(onError);
-    }
-  })();
-  return () => {
-    stopping.abort();
-    return finished;
-  };
 }
 
 /** What was opened last is closed first. */

@@ -33,7 +33,7 @@ const UNAVAILABLE_IN_PRISMA: readonly string[] = [
 
 /** What the driver itself says of a lost connection, for which it has no codes and Prisma no error of its own. */
 const UNAVAILABLE_IN_DRIVER =
-  /^(Connection terminated|timeout expired|timeout exceeded when trying to connect|Query read timeout|Client (was closed|has encountered a connection error))/;
+  /^(a standby answers|Connection terminated|timeout expired|timeout exceeded when trying to connect|Query read timeout|Client (was closed|has encountered a connection error))/;
 
 /** The five characters that PostgreSQL names an error by, if this is one that came through Prisma. */
 export function sqlState(error: unknown): string | undefined {

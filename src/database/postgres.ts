@@ -55,6 +55,7 @@ export async function openPostgres(
   const impatientPool: pg.PoolConfig = answerTimeoutMs
     ? {
         ...pool,
+        verify: refuseStandby,
         stream: () => createImpatientSocket(answerTimeoutMs),
         // Before the socket itself takes the silence of an idle connection for a broken one.
         idleTimeoutMillis: answerTimeoutMs / 2,
@@ -98,6 +99,21 @@ class WholeScriptPrismaPg extends PrismaPg {
     };
     return adapter;
   }
+}
+
+/**
+ * After a failover the same address may lead to a standby. What is read there may be older than what the tail has
+ * applied, and a session that it has ended would come alive again. A primary becomes a standby by a restart only, so
+ * a connection has to be asked once.
+ */
+function refuseStandby(client: pg.PoolClient, done: (error?: Error) => void): void {
+  client
+    .query<{ is_standby: boolean }>("SELECT pg_is_in_recovery() AS is_standby")
+    .then(
+      ({ rows }) =>
+        done(rows[0]?.is_standby ? new Error("a standby answers instead of the primary") : undefined),
+      done,
+    );
 }
 
 /**

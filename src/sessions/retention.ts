@@ -18,19 +18,25 @@ export interface Deleted {
 
 /**
  * Deletes sessions that ended long ago, and the log's oldest events; never the newest, which anchors every node's
- * cursor. Any node may do it, at the same time as others. Throws when the database does.
+ * cursor. Any node may do it, at the same time as others; `stopping` breaks off between two batches. Throws when the
+ * database does.
  */
-export async function deleteOutdated(prisma: PrismaClient, rules: RetentionRules): Promise<Deleted> {
+export async function deleteOutdated(
+  prisma: PrismaClient,
+  rules: RetentionRules,
+  stopping?: AbortSignal,
+): Promise<Deleted> {
+  const inBatches = async (deleteBatch: () => Promise<number>): Promise<number> => {
+    let total = 0;
+    for (let deleted = BATCH_SIZE; deleted === BATCH_SIZE && !stopping?.aborted; total += deleted) {
+      deleted = await deleteBatch();
+    }
+    return total;
+  };
   return {
     sessions: await inBatches(() => deleteSessions(prisma, rules.sessionRetentionMs)),
     events: await inBatches(() => deleteEvents(prisma, rules.eventRetentionMs)),
   };
-}
-
-async function inBatches(deleteBatch: () => Promise<number>): Promise<number> {
-  let total = 0;
-  for (let deleted = BATCH_SIZE; deleted === BATCH_SIZE; total += deleted) deleted = await deleteBatch();
-  return total;
 }
 
 function deleteSessions(prisma: PrismaClient, retentionMs: number): Promise<number> {
