@@ -146,8 +146,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const result = settingsSchema.safeParse(given);
   if (!result.success) {
     // The first problem of each: once it is mended the next one shows, if it is still there.
-    const problems = new Map(result.error.issues.map(({ path, message }) => [path[0], message]).reverse());
-    const lines = [...problems].reverse().map(([name, message]) => `  ${String(name)} ${message}`);
+    const problems: Record<string, string> = {};
+    for (const { path, message } of result.error.issues) problems[String(path[0])] ??= message;
+    const lines = Object.entries(problems).map(([name, message]) => `  ${name} ${message}`);
     throw new OperatorError(`Bad settings:\n${lines.join("\n")}`);
   }
   const settings = result.data;
