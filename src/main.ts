@@ -109,11 +109,11 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       },
       onRestart(cursor) {
         recent.restart(cursor);
-        directory.doubt();
+        directory.doubt("another");
         feed.restart();
       },
       onServerChange(cursor) {
-        directory.doubt();
+        directory.doubt("same");
         feed.restart(cursor);
       },
       onRead: databaseClock.learn,

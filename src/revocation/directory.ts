@@ -56,9 +56,9 @@ export interface Directory {
   readonly apply: (event: SessionEvent) => void;
   /**
    * Nothing that was read from the database until now is believed before the database has confirmed it, and the
-   * leases that it cannot confirm are lost. Called by the tail, when the log or the server is not what it was.
+   * leases that it cannot confirm are lost. Called by the tail, when another server answers, with the same log or another.
    */
-  readonly doubt: () => void;
+  readonly doubt: (log: "same" | "another") => void;
   /** Whether a lease may be trusted now; while memory is not fresh, or is in doubt, this asks the database. */
   readonly confirm: (lease: Lease) => Promise<boolean>;
   readonly follow: (key: FollowedKey, ownSessionId: string) => SessionEnds;
@@ -281,7 +281,8 @@ export function createDirectory(options: DirectoryOptions): Directory {
         else if (!wasTold) followers.tell(sessionEnd);
         return;
       }
-      if (!served) return;
+      // Whoever has loaded a session has seen at least its beginning.
+      if (!served || event.type === "SESSION_CREATED") return;
       // Changed, or of a type that only a newer version knows: what is in memory is no longer to be believed.
       byTokenHash.delete(served.snapshot.session.tokenHash);
       served.isDoubted = true;
@@ -289,10 +290,11 @@ export function createDirectory(options: DirectoryOptions): Directory {
       else forget(served);
     },
 
-    doubt() {
+    doubt(log) {
       recent.doubt();
       byTokenHash.clear();
-      endedBeforeEvent.clear();
+      // In another log their events may never come.
+      if (log === "another") endedBeforeEvent.clear();
       for (const served of bySessionId.values()) {
         served.isDoubted = true;
         if (served.leases > 0) void verifying(() => verify(served));

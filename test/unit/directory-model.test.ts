@@ -126,7 +126,7 @@ function createWorld(
         store.rows.delete(ids[step.session] ?? "");
         void scheduler.schedule(Promise.resolve(), "the tail finds another log").then(() => {
           readLog();
-          directory.doubt();
+          directory.doubt("another");
           lost.add(ids[step.session] ?? "");
         });
         return;

@@ -64,6 +64,16 @@ async function leaseOf(directory: Directory, { tokenHash }: Snapshot["session"])
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("the directory", () => {
+  test("needs no query when the event of a session's beginning comes after it was loaded", async () => {
+    const { store, directory } = setUp();
+    const session = store.insert();
+    const lease = await leaseOf(directory, session);
+    directory.apply(event("SESSION_CREATED", session));
+    expect(lease.isDoubted).toBe(false);
+    (await leaseOf(directory, session)).release();
+    expect(store.loads()).toBe(1);
+  });
+
   describe("when the log has changed behind it", () => {
     test("verifies what is held, and forgets the rest", async () => {
       const { store, directory } = setUp();
@@ -71,7 +81,7 @@ describe("the directory", () => {
       const lease = await leaseOf(directory, held);
       (await leaseOf(directory, unheld)).release();
       const loadsBefore = store.loads();
-      directory.doubt();
+      directory.doubt("another");
       expect(lease.isDoubted).toBe(true);
       await turn();
       expect(store.loads()).toBe(loadsBefore + 1);
@@ -86,7 +96,7 @@ describe("the directory", () => {
       const lease = await leaseOf(directory, session);
       const letGo = store.hold();
       store.rows.delete(session.id);
-      directory.doubt();
+      directory.doubt("another");
       const confirmed = directory.confirm(lease);
       letGo();
       expect(await confirmed).toBe(false);
@@ -98,7 +108,7 @@ describe("the directory", () => {
       const session = store.insert();
       const lease = await leaseOf(directory, session);
       store.rows.delete(session.id);
-      directory.doubt();
+      directory.doubt("another");
       await turn();
       expect(lease).toMatchObject({ isLost: true, ended: undefined });
       expect(lease.signal.aborted).toBe(true);
@@ -110,7 +120,7 @@ describe("the directory", () => {
       const session = store.insert();
       const lease = await leaseOf(directory, session);
       store.update(session.id, { revokedAt: new Date(NOW), revocationReason: "POLICY" });
-      directory.doubt();
+      directory.doubt("another");
       await turn();
       expect(lease.ended?.reason).toBe("POLICY");
     });
@@ -123,7 +133,7 @@ describe("the directory", () => {
       const session = store.insert();
       const lease = await leaseOf(directory, session);
       isDown = true;
-      directory.doubt();
+      directory.doubt("another");
       await turn();
       expect(lease.isLost).toBe(true);
       expect(errors).toHaveLength(1);
@@ -138,7 +148,7 @@ describe("the directory", () => {
       const resolving = directory.resolve(session.tokenHash, "use");
       await turn();
       store.rows.delete(session.id);
-      directory.doubt();
+      directory.doubt("another");
       letGo();
       expect(await resolving).toEqual({ kind: "unknown" });
     });
