@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import WebSocket from "ws";
 import {
   LogoutDocument,
   RevokeSessionDocument,
@@ -176,6 +177,63 @@ describe.each(DATABASES)("session events on the %s database", (kind) => {
       expect(await within(5_000, "the end", feed.ended)).toBe("complete");
     });
   });
+});
+
+describe("a subscriber that does not read", () => {
+  test("is told everything from the log once it reads again, and keeps nobody else waiting", async () => {
+    const node = await startTestNode("postgres");
+    onTestFinished(() => node.stop());
+    const admin = await logIn(node.url, ADMIN);
+    const user = await signUp(node.url);
+    // Large enough for neither the kernel's buffers nor the node's memory of recent events to hold what comes.
+    const fields = Array.from({ length: 40 }, (_, index) => `field${index}: sessionId`).join(" ");
+    const follow = async () => {
+      const socket = new WebSocket(`${node.url.replace("http", "ws")}/graphql`, "graphql-transport-ws");
+      onTestFinished(() => socket.terminate());
+      const ids: string[] = [];
+      const isReady = Promise.withResolvers<void>();
+      socket.on("open", () =>
+        socket.send(
+          JSON.stringify({ type: "connection_init", payload: { authorization: `Bearer ${admin.token}` } }),
+        ),
+      );
+      socket.on("message", (data) => {
+        const { type, id, payload } = JSON.parse(String(data));
+        if (type === "connection_ack") {
+          const query = `subscription { sessionEvents(userId: "${user.userId}") { id ${fields} } }`;
+          socket.send(JSON.stringify({ id: "feed", type: "subscribe", payload: { query } }));
+          socket.send(
+            JSON.stringify({ id: "probe", type: "subscribe", payload: { query: "{ __typename }" } }),
+          );
+        }
+        if (type === "next" && id === "probe") isReady.resolve();
+        if (type === "next" && id === "feed") ids.push(payload.data.sessionEvents.id);
+      });
+      await within(5_000, "the subscription", isReady.promise);
+      return { socket, ids };
+    };
+    const [reading, paused] = [await follow(), await follow()];
+    paused.socket.pause();
+    const count = 6_000;
+    await node.sql(
+      `INSERT INTO sessions (id, user_id, token_hash, credential_version, expires_at)
+       SELECT gen_random_uuid(), id, encode(sha256(convert_to(number::text, 'UTF8')), 'hex'), credential_version,
+              now() + interval '1 day'
+       FROM users, generate_series(1, ${count}) AS number WHERE id = $1`,
+      [user.userId],
+    );
+    const rows = await node.sql(
+      `SELECT id::text AS cursor FROM session_event WHERE user_id = $1 ORDER BY id OFFSET 1`,
+      [user.userId],
+    );
+    const expected = rows.map((row) => row["cursor"]);
+    await eventually("the other is told everything", () => reading.ids.length >= count, 25_000);
+    expect(reading.ids).toEqual(expected);
+    expect(paused.ids.length).toBeLessThan(count);
+    paused.socket.resume();
+    await eventually("it is told everything, too", () => paused.ids.length >= count, 25_000);
+    expect(paused.ids).toEqual(expected);
+  }, 90_000);
 });
 
 describe("the feed of a support user whose role is taken", () => {
