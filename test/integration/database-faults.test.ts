@@ -8,7 +8,7 @@ import { eventually, within } from "../kit/deadline.ts";
 import { startTestNode, type TestNodeOptions } from "../kit/node.ts";
 import { send } from "../kit/raw-http.ts";
 import { openRawWebSocket } from "../kit/raw-websocket.ts";
-import { subscribeByWebSocket } from "../kit/subscriber.ts";
+import { subscribeBySse, subscribeByWebSocket } from "../kit/subscriber.ts";
 
 async function useNode(options?: TestNodeOptions) {
   const node = await startTestNode("postgres", options);
@@ -79,6 +79,7 @@ describe("a node", () => {
     const node = await useNode({ settings: { REVOCATION_BOUND_MS: "2000" } });
     const user = await signUp(node.url);
     const subscriber = await subscribeByWebSocket(node.url, user.token);
+    const stream = await subscribeBySse(node.url, user.token);
     const holder = new pg.Client({ connectionString: node.databaseSettings["DATABASE_URL"] });
     await holder.connect();
     onTestFinished(() => holder.end());
@@ -87,6 +88,8 @@ describe("a node", () => {
     await holder.query("LOCK TABLE session_event IN ACCESS EXCLUSIVE MODE");
 
     expect(await within(10_000, "the close", subscriber.closed)).toMatchObject({ code: 1013 });
+    // Cut without a word, or its client would not come back.
+    expect(await within(10_000, "the end of the stream", stream.ended)).not.toBe("complete");
     expect(await readiness()).toBe(503);
     const latecomer = await openRawWebSocket(node.url);
     latecomer.send({ type: "connection_init", payload: { authorization: `Bearer ${user.token}` } });
