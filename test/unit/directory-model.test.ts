@@ -5,6 +5,7 @@ import type { Lease } from "../../src/revocation/lease.ts";
 import type { SessionEvent } from "../../src/revocation/log.ts";
 import { createRecentEvents } from "../../src/revocation/recent-events.ts";
 import type { SessionKey, Snapshot } from "../../src/revocation/snapshot.ts";
+import { MUTANTS } from "../cluster/mutants.ts";
 import { createSessionStore, NOW } from "../kit/session-store.ts";
 
 const SESSIONS = 2;
@@ -189,21 +190,7 @@ describe("the directory, whatever happens in whatever order", () => {
   });
 
   test("is seen to fail by this very test when it forgets the ends that come during a load", async () => {
-    // The same directory, but events are applied only to what is in memory: the fill race, left open.
-    const forgetful = (directory: Directory): Directory => {
-      const known = new Set<string>();
-      return {
-        ...directory,
-        async resolve(tokenHash, purpose) {
-          const resolution = await directory.resolve(tokenHash, purpose);
-          if (resolution.kind === "live") known.add(resolution.lease.current.session.id);
-          return resolution;
-        },
-        apply(event) {
-          if (known.has(event.sessionId)) directory.apply(event);
-        },
-      };
-    };
+    const { wrapDirectory: forgetful } = MUTANTS.fillRaceOpen();
     await expect(explore({ mutate: forgetful }, 5_000)).rejects.toThrow(/Property failed/);
   });
 });
