@@ -27,6 +27,9 @@ export interface Config {
   readonly adminPassword: string | undefined;
   readonly passwordCost: PasswordCost;
   readonly sessionTtlMs: number;
+  /** Of sessions that are begun with "remember me". */
+  readonly rememberedTtlMs: number;
+  readonly sessionsPerUser: number;
   /** Infinite: no idle timeout. */
   readonly idleTimeoutMs: number;
   /** How long an ended session is kept, so that a returning client is told why it ended. */
@@ -116,6 +119,8 @@ const settingsSchema = z
     ARGON2_PASSES: wholeNumber(2, 100).default(2),
     ARGON2_LANES: wholeNumber(1, 16).default(1),
     SESSION_TTL: duration("10s", LONGEST_SESSION).default(toMs("30d")),
+    SESSION_REMEMBERED_TTL: duration("10s", LONGEST_SESSION).default(toMs("90d")),
+    SESSIONS_PER_USER: wholeNumber(1, 10_000).default(100),
     SESSION_IDLE_TIMEOUT: duration("10s", LONGEST_SESSION).default(toMs("14d")),
     SESSION_RETENTION: duration("1d", "3650d").default(toMs("90d")),
     EVENT_RETENTION: duration("1d", "3650d").default(toMs("365d")),
@@ -170,6 +175,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       lanes: settings.ARGON2_LANES,
     },
     sessionTtlMs: settings.SESSION_TTL,
+    rememberedTtlMs: Math.max(settings.SESSION_TTL, settings.SESSION_REMEMBERED_TTL),
+    sessionsPerUser: settings.SESSIONS_PER_USER,
     idleTimeoutMs: settings.SESSION_IDLE_TIMEOUT,
     sessionRetentionMs: settings.SESSION_RETENTION,
     eventRetentionMs: settings.EVENT_RETENTION,

@@ -133,7 +133,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
         now: databaseClock.now,
         catchUp: () => tail.catchUp(config.revocationBoundMs),
         rules,
-        sessionTtlMs: config.sessionTtlMs,
+        lifetimes: config,
       },
       config,
     );

@@ -6,7 +6,7 @@ import type { Lease } from "../revocation/lease.ts";
 import type { SessionEnd } from "../revocation/session-end.ts";
 import type { Snapshot } from "../revocation/snapshot.ts";
 import type { ValidityRules } from "../revocation/validity.ts";
-import type { Origin } from "../sessions/login.ts";
+import type { Lifetimes, Origin } from "../sessions/login.ts";
 import type { Revoker } from "../sessions/revoke.ts";
 import type { PasswordHasher } from "../users/password.ts";
 import { type Capability, can } from "../users/roles.ts";
@@ -25,7 +25,7 @@ export interface Rooms {
   /** Resolves once this node has applied what was committed so far; rejects with `TailBehindError`. */
   readonly catchUp: () => Promise<void>;
   readonly rules: ValidityRules;
-  readonly sessionTtlMs: number;
+  readonly lifetimes: Lifetimes;
 }
 
 /** Whom a request speaks for. */

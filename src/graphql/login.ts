@@ -68,7 +68,7 @@ const LoginInput = builder.inputType("LoginInput", {
     email: t.string({ required: true, description: "In any case." }),
     password: t.string({ required: true, description: "At most 256 characters." }),
     remember: t.boolean({
-      description: "Whether the browser keeps the session when it is closed.",
+      description: "Whether the session lives longer, and the browser keeps it when it is closed.",
     }),
     returnToken: t.boolean({ description: RETURN_TOKEN }),
   }),
@@ -95,7 +95,7 @@ builder.mutationFields((t) => ({
       const refusal = refuseDelivery(input.returnToken, context);
       if (refusal) return refusal;
       return withHashing(async () => {
-        const outcome = await logIn(context, input, context.origin);
+        const outcome = await logIn(context, input, { ...context.origin, remember: input.remember });
         switch (outcome.kind) {
           case "invalid":
             return new ValidationError(outcome);

@@ -2,7 +2,7 @@ import { v7 as uuidv7 } from "uuid";
 import { z } from "zod";
 import { change } from "../database/change.ts";
 import { STALE_CREDENTIALS, sqlState } from "../database/errors.ts";
-import type { PrismaClient, Session, User } from "../database/generated/client.ts";
+import type { Prisma, PrismaClient, Session, User } from "../database/generated/client.ts";
 import type { PasswordHasher } from "../users/password.ts";
 import {
   EMAIL_MAX_LENGTH,
@@ -32,7 +32,21 @@ export interface LoginRooms {
   readonly passwords: PasswordHasher;
   /** The database's time in milliseconds since the epoch. */
   readonly now: () => number;
+  readonly lifetimes: Lifetimes;
+}
+
+/** What bounds the sessions of a user. */
+export interface Lifetimes {
   readonly sessionTtlMs: number;
+  /** Of sessions that are begun with "remember me". */
+  readonly rememberedTtlMs: number;
+  /** How many live sessions a user may have; the oldest make room for a new one. */
+  readonly sessionsPerUser: number;
+}
+
+/** How a session is begun. */
+export interface Beginning extends Origin {
+  readonly remember?: boolean | null | undefined;
 }
 
 /** No header is longer in a real browser; whatever is, is cut before it is stored. */
@@ -51,7 +65,7 @@ const MAX_ATTEMPTS = 2;
 export async function logIn(
   rooms: LoginRooms,
   credentials: { readonly email: string; readonly password: string },
-  origin: Origin,
+  beginning: Beginning,
 ): Promise<StartedSession | { readonly kind: "invalidCredentials" } | Invalid> {
   const checked = validate(loginSchema, credentials, "input");
   if (checked.kind === "invalid") return checked;
@@ -62,7 +76,7 @@ export async function logIn(
     const { matches, needsRehash } = await rooms.passwords.verify(user?.passwordHash, password);
     if (!user || !matches || user.status !== "ACTIVE") return { kind: "invalidCredentials" };
     if (needsRehash) await rehash(rooms, user, password);
-    const started = await startSession(rooms, user, origin);
+    const started = await startSession(rooms, user, beginning);
     if (started) return started;
   }
   return { kind: "invalidCredentials" };
@@ -73,30 +87,50 @@ export async function logIn(
  * changed meanwhile: the insert is refused by the database itself, so no such session ever exists (P5).
  */
 export async function startSession(
-  rooms: Pick<LoginRooms, "prisma" | "now" | "sessionTtlMs">,
+  { prisma, now, lifetimes }: Pick<LoginRooms, "prisma" | "now" | "lifetimes">,
   user: User,
-  origin: Origin,
+  beginning: Beginning,
 ): Promise<StartedSession | undefined> {
   const token = createToken();
   const tokenHash = hashToken(token);
   if (tokenHash === undefined) throw new Error("a new token is not well-formed");
+  const ttlMs = beginning.remember ? lifetimes.rememberedTtlMs : lifetimes.sessionTtlMs;
+  const data = {
+    id: uuidv7(),
+    userId: user.id,
+    tokenHash,
+    credentialVersion: user.credentialVersion,
+    expiresAt: new Date(now() + ttlMs),
+    ipAddress: beginning.ipAddress ?? null,
+    userAgent: storable(beginning.userAgent),
+  };
+  const settings = { actorId: user.id, ipAddress: beginning.ipAddress };
   try {
-    const session = await rooms.prisma.session.create({
-      data: {
-        id: uuidv7(),
-        userId: user.id,
-        tokenHash,
-        credentialVersion: user.credentialVersion,
-        expiresAt: new Date(rooms.now() + rooms.sessionTtlMs),
-        ipAddress: origin.ipAddress ?? null,
-        userAgent: storable(origin.userAgent),
-      },
+    const session = await change(prisma, settings, async (transaction) => {
+      await makeRoom(transaction, user.id, lifetimes.sessionsPerUser);
+      return transaction.session.create({ data });
     });
     return { kind: "started", session, user, token };
   } catch (error) {
     if (sqlState(error) === STALE_CREDENTIALS) return undefined;
     throw error;
   }
+}
+
+/** Ends a user's oldest sessions so that with one more there are not too many. */
+async function makeRoom(
+  transaction: Prisma.TransactionClient,
+  userId: string,
+  sessionsPerUser: number,
+): Promise<void> {
+  // Two logins at once would otherwise not see each other's session, and both find room.
+  await transaction.$executeRaw`SELECT FROM users WHERE id = ${userId}::uuid FOR NO KEY UPDATE`;
+  await transaction.$executeRaw`
+    UPDATE sessions SET revoked_at = now(), revocation_reason = 'SESSION_LIMIT'
+    WHERE id IN (
+      SELECT id FROM sessions WHERE user_id = ${userId}::uuid AND revoked_at IS NULL
+      ORDER BY created_at DESC, id DESC OFFSET ${sessionsPerUser - 1}
+    )`;
 }
 
 /** Stores the same password at today's cost. Nobody is logged out by it, and a newer password is not undone. */

@@ -137,7 +137,7 @@ describe("P5: a login that waits between the password's verification and its ses
     const waits = async () => {
       const { rows } = await watcher.query(
         `SELECT count(*)::int AS waiting FROM pg_stat_activity
-         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ILIKE '%INSERT INTO%sessions%'`,
+         WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'live-logout'`,
       );
       return rows[0]?.waiting > 0;
     };

@@ -71,6 +71,8 @@ describe("the settings", () => {
     ["SESSION_TTL", "401d"],
     ["SESSION_TTL", "99999999999d"],
     ["SESSION_IDLE_TIMEOUT", "1s"],
+    ["SESSION_REMEMBERED_TTL", "401d"],
+    ["SESSIONS_PER_USER", "0"],
     ["REVOCATION_BOUND_MS", "0"],
     ["REVOCATION_BOUND_MS", "10s"],
     ["LOG_LEVEL", "loud"],
