@@ -184,8 +184,9 @@ function checkLog(log: readonly LogRow[], { revocations }: History): string[] {
     if (type === "SESSION_REVOKED") ended.add(sessionId);
   }
   const byTransaction = groupBy(log, ({ transactionId }) => transactionId);
-  for (const { target, transactionId, way } of revocations) {
-    if (!transactionId || !("userId" in target)) continue;
+  for (const { target, transactionId, way, isConfirmed } of revocations) {
+    // An unconfirmed one may have been lost in a crash, and its transaction's id used again.
+    if (!transactionId || !isConfirmed || !("userId" in target)) continue;
     const rows = byTransaction.get(transactionId) ?? [];
     if (rows.some(({ userId }) => userId !== target.userId)) {
       violations.push(`P4: the ${way} of user ${target.userId} ended sessions of others`);
