@@ -62,7 +62,12 @@ export async function openPostgres(
       }
     : pool;
   // Without listeners one killed backend, which ends every connection of the server, would end Node too.
-  const listeners = { onPoolError: options.onError, onConnectionError: options.onError };
+  const onError = (error: Error) => {
+    // The pool hangs the whole connection on its errors, which no log needs.
+    Reflect.deleteProperty(error, "client");
+    options.onError(error);
+  };
+  const listeners = { onPoolError: onError, onConnectionError: onError };
   // A migration may take its time; everything else is waited for by somebody.
   const adapterFactory = new WholeScriptPrismaPg(pool, listeners);
   const prisma = createPrismaClient(new WholeScriptPrismaPg(impatientPool, listeners), options.onQuery);
@@ -107,6 +112,8 @@ class WholeScriptPrismaPg extends PrismaPg {
  * a connection has to be asked once.
  */
 function refuseStandby(client: pg.PoolClient, done: (error?: Error) => void): void {
+  // The pool's own listener is off while a new connection is verified; the failed query says what there is to say.
+  client.on("error", () => {});
   client
     .query<{ is_standby: boolean }>("SELECT pg_is_in_recovery() AS is_standby")
     .then(

@@ -261,7 +261,10 @@ export function createDirectory(options: DirectoryOptions): Directory {
 
     async confirm(lease) {
       if (lease.ended || lease.isLost) return false;
-      if (options.isFresh() && !lease.isDoubted) return true;
+      const served = bySessionId.get(lease.current.session.id);
+      // Also when its time has come and the database, which has to end it, cannot be asked.
+      const isBelieved = served && !served.isDoubted && judgeNow(served.snapshot, served.lastSeenAt).valid;
+      if (isBelieved && options.isFresh()) return true;
       const outcome = await load({ id: lease.current.session.id });
       return outcome === undefined && lease.ended === undefined && !lease.isLost;
     },

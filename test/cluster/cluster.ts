@@ -93,7 +93,11 @@ interface Place {
   readonly folder: string;
 }
 
-function createNode(place: Place, { boundMs, mutant }: ClusterOptions, { nodeLives }: History): ClusterNode {
+function createNode(
+  place: Place,
+  { boundMs, mutant }: ClusterOptions,
+  { nodeLives, incidents }: History,
+): ClusterNode {
   const { index, poolPath, tailPath, port, folder } = place;
   const databaseUrl = (path: TcpProxy) => `postgresql://postgres:postgres@127.0.0.1:${path.port}/${DATABASE}`;
   let service: ServiceProcess | undefined;
@@ -127,8 +131,14 @@ function createNode(place: Place, { boundMs, mutant }: ClusterOptions, { nodeLiv
       const applied: string[] = [];
       const life = { node: index, applied, isAlive: true };
       nodeLives.push(life);
-      void started.exited.then(() => {
+      void started.exited.then(({ code, signal }) => {
         life.isAlive = false;
+        // By SIGKILL the nemesis ends it; by itself it may end in order only, when it was told to.
+        if (code !== 0 && signal === null) {
+          incidents.push(
+            `node ${index} ended by itself with ${code}: ${started.output().stderr.slice(-1_000)}`,
+          );
+        }
       });
       const { stdout } = started.child;
       if (stdout) {

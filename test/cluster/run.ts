@@ -64,7 +64,8 @@ export async function runHistory(options: RunOptions): Promise<Verdict & { reado
       return answers.every(Boolean);
     };
     await eventually("every node is ready", isReady, HEALED_MS).catch((error) => {
-      history.incidents.push(`heals: ${error}`);
+      const said = cluster.nodes.map((node) => `node ${node.index}: ${node.stderr().slice(-1_500)}`);
+      history.incidents.push(`heals: ${error}\n${said.join("\n")}`);
     });
     await pause(calmMs);
     workload.stop();

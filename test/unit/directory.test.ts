@@ -64,6 +64,23 @@ async function leaseOf(directory: Directory, { tokenHash }: Snapshot["session"])
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("the directory", () => {
+  test("confirms no lease whose time has come, also while the database cannot be asked", async () => {
+    let isDown = false;
+    const { store, clock, directory } = setUp({
+      load: (key) => (isDown ? Promise.reject(new Error("down")) : store.load(key)),
+    });
+    const lease = await leaseOf(directory, store.insert());
+    lease.markConnected();
+    isDown = true;
+    clock.now += HOUR_MS - 1;
+    expect(await directory.confirm(lease)).toBe(true);
+    clock.now += 1;
+    await expect(directory.confirm(lease)).rejects.toThrow("down");
+    isDown = false;
+    expect(await directory.confirm(lease)).toBe(false);
+    expect(lease.ended?.reason).toBe("EXPIRED");
+  });
+
   test("needs no query when the event of a session's beginning comes after it was loaded", async () => {
     const { store, directory } = setUp();
     const session = store.insert();
