@@ -71,6 +71,7 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
       const { connection } = context.extra;
       // graphql-ws itself handles the messages of a socket that is closing: the lease decides, each time.
       if (!connection.isServing) return [unauthenticated(connection.lease?.ended)];
+      connection.lease?.markUsed();
       try {
         return await prepareOperation(graphql, connection, payload);
       } catch (error) {

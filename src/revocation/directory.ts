@@ -222,6 +222,11 @@ export function createDirectory(options: DirectoryOptions): Directory {
     }
   }
 
+  function noteUse(served: ServedSession): void {
+    served.lastSeenAt = options.now();
+    options.onSeen(served.id, served.lastSeenAt);
+  }
+
   /** A lease if the session is in memory and valid; nothing is awaited between the judgement and the lease. */
   function take(tokenHash: string, purpose: "use" | "connect"): Lease | undefined {
     const served = byTokenHash.get(tokenHash);
@@ -231,15 +236,11 @@ export function createDirectory(options: DirectoryOptions): Directory {
       byTokenHash.delete(tokenHash);
       return undefined;
     }
-    if (purpose === "use") {
-      const now = options.now();
-      served.lastSeenAt = now;
-      options.onSeen(served.id, now);
-    }
+    if (purpose === "use") noteUse(served);
     // A Map keeps the order of insertion: moving to its end is what makes it least-recently-used.
     byTokenHash.delete(tokenHash);
     byTokenHash.set(tokenHash, served);
-    return served.lease({ onReleased, onConnected: schedule });
+    return served.lease({ onReleased, onConnected: schedule, onUsed: noteUse });
   }
 
   return {

@@ -22,6 +22,8 @@ export interface Lease {
   readonly isDoubted: boolean;
   /** Says that this holder is an open connection: the session counts as online until it is released. */
   readonly markConnected: () => void;
+  /** Says that the user did something, from which the idle timeout counts anew. An open connection alone is not that. */
+  readonly markUsed: () => void;
   readonly release: () => void;
 }
 
@@ -59,6 +61,7 @@ export class ServedSession {
 
   lease(hooks: {
     readonly onConnected: (served: ServedSession) => void;
+    readonly onUsed: (served: ServedSession) => void;
     readonly onReleased: (served: ServedSession) => void;
   }): Lease {
     const served = this;
@@ -85,6 +88,9 @@ export class ServedSession {
         connected = true;
         served.connections += 1;
         hooks.onConnected(served);
+      },
+      markUsed() {
+        if (!released) hooks.onUsed(served);
       },
       release() {
         if (released) return;

@@ -109,6 +109,7 @@ function trustedForEver(lease: Lease): Lease {
     isLost: false,
     isDoubted: false,
     markConnected: lease.markConnected,
+    markUsed: lease.markUsed,
     release: lease.release,
   };
   trusted.add(forEver);

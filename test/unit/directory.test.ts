@@ -64,6 +64,24 @@ async function leaseOf(directory: Directory, { tokenHash }: Snapshot["session"])
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("the directory", () => {
+  test("counts what is done over an open connection as use, and the connection itself as none", async () => {
+    const seen: number[] = [];
+    const { store, clock, directory } = setUp({ onSeen: (_sessionId, now) => seen.push(now) });
+    const session = store.insert({ expiresAt: new Date(NOW + 100 * HOUR_MS) });
+    const resolution = await directory.resolve(session.tokenHash, "connect");
+    if (resolution.kind !== "live") throw new Error(`the session is ${resolution.kind}`);
+    const { lease } = resolution;
+    lease.markConnected();
+    expect(seen).toEqual([]);
+    clock.now += 1.5 * HOUR_MS;
+    lease.markUsed();
+    expect(seen).toEqual([clock.now]);
+    clock.now += 1.5 * HOUR_MS;
+    expect(await directory.confirm(lease)).toBe(true);
+    clock.now += 1.5 * HOUR_MS;
+    expect(await directory.confirm(lease)).toBe(false);
+  });
+
   test("confirms no lease whose time has come, also while the database cannot be asked", async () => {
     let isDown = false;
     const { store, clock, directory } = setUp({
