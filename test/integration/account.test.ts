@@ -192,8 +192,8 @@ describe.each(DATABASES)("accounts on the %s database", (kind) => {
       const input = { email: user.email, password: user.password, remember: true };
       const { headers } = await browser().run(LoginDocument, { input });
       const maxAge = Number(/Max-Age=(\d+)/.exec(cookieOf(headers))?.[1]);
-      expect(maxAge).toBeGreaterThan(29 * 86_400);
-      expect(maxAge).toBeLessThanOrEqual(30 * 86_400);
+      expect(maxAge).toBeGreaterThan(89 * 86_400);
+      expect(maxAge).toBeLessThanOrEqual(90 * 86_400);
     });
 
     test("is a __Host-Http- cookie with Secure where the service is reached by https", async () => {
