@@ -15,7 +15,7 @@ import { createFeed } from "./revocation/feed.ts";
 import { createRecentEvents } from "./revocation/recent-events.ts";
 import { readSnapshot } from "./revocation/snapshot.ts";
 import { startTail } from "./revocation/tail.ts";
-import { readHistory } from "./sessions/history.ts";
+import { isInHistory, readHistory } from "./sessions/history.ts";
 import { createLastSeen } from "./sessions/last-seen.ts";
 import { deleteOutdated } from "./sessions/retention.ts";
 import { endDueSession } from "./sessions/revoke.ts";
@@ -86,7 +86,11 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     const databaseClock = createDatabaseClock(clock);
     const lastSeen = createLastSeen(prisma);
     const recent = createRecentEvents(RECENT_EVENTS);
-    const feed = createFeed({ recent, readPage: (cursor, filter) => readHistory(prisma, cursor, filter) });
+    const feed = createFeed({
+      recent,
+      readPage: (cursor, filter) => readHistory(prisma, cursor, filter),
+      isKnown: (event) => isInHistory(prisma, event),
+    });
     const directory = wrapDirectory(
       createDirectory({
         load: (key) => readSnapshot(prisma, key),
@@ -114,7 +118,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       },
       onServerChange(cursor) {
         directory.doubt("same");
-        feed.restart(cursor);
+        feed.doubt(cursor);
       },
       onRead: databaseClock.learn,
       onError,

@@ -1,4 +1,4 @@
-import type { SessionEvent } from "./log.ts";
+import type { Anchor, SessionEvent } from "./log.ts";
 import type { RecentEvents } from "./recent-events.ts";
 
 /** Which events a follower wants: those of one user, or everybody's. */
@@ -17,6 +17,8 @@ export interface FeedOptions {
   readonly recent: RecentEvents;
   /** Reads matching events after the cursor from the database, a page at most. Throws when the database does. */
   readonly readPage: (cursor: bigint, filter: EventFilter) => Promise<FeedPage>;
+  /** Whether the log still has this very event. Throws when the database does. */
+  readonly isKnown: (event: Anchor) => Promise<boolean>;
 }
 
 /** Events after a cursor: those of the past, then live ones, without a gap or a duplicate, for as long as wanted. */
@@ -38,14 +40,19 @@ export interface Feed {
   readonly follow: (filter: EventFilter, cursor?: bigint) => FeedFollower;
   /** Wakes those who wait for it. To be called after each event that was applied. */
   readonly wake: (event: SessionEvent) => void;
-  /** Ends the followers that are beyond this cursor, or all: what they were told is in no log any more. */
-  readonly restart: (validUpTo?: string) => void;
+  /** Ends all followers: what they were told is in another log. */
+  readonly restart: () => void;
+  /** What was read from the database beyond this cursor may be lost: the followers that were told of it ask first. */
+  readonly doubt: (validUpTo: string) => void;
 }
 
-export function createFeed({ recent, readPage }: FeedOptions): Feed {
+export function createFeed({ recent, readPage, isKnown }: FeedOptions): Feed {
   /** By user; under undefined those who want everybody's events. */
   const sleepers = new Map<string | undefined, Set<() => void>>();
-  const followers = new Set<{ readonly loseBeyond: (validUpTo: bigint) => void }>();
+  const followers = new Set<{
+    readonly lose: () => void;
+    readonly doubt: (validUpTo: bigint) => void;
+  }>();
 
   function wakeAll(userId: string | undefined): void {
     const woken = sleepers.get(userId);
@@ -73,8 +80,12 @@ export function createFeed({ recent, readPage }: FeedOptions): Feed {
       wakeAll(userId);
       wakeAll(undefined);
     },
-    restart(validUpTo = "-1") {
-      for (const follower of followers) follower.loseBeyond(BigInt(validUpTo));
+    restart() {
+      for (const follower of followers) follower.lose();
+      for (const userId of [...sleepers.keys()]) wakeAll(userId);
+    },
+    doubt(validUpTo) {
+      for (const follower of followers) follower.doubt(BigInt(validUpTo));
       for (const userId of [...sleepers.keys()]) wakeAll(userId);
     },
     follow(filter, from = recent.head()) {
@@ -84,16 +95,37 @@ export function createFeed({ recent, readPage }: FeedOptions): Feed {
       let page: readonly SessionEvent[] = [];
       let read = 0;
       let isLost = false;
+      /** What was told last; until then `from`, of which only the id is known. */
+      let told: Anchor | undefined;
+      let isDoubted = false;
       const follower = {
-        loseBeyond(validUpTo: bigint) {
-          isLost ||= cursor > validUpTo;
+        lose() {
+          isLost = true;
+        },
+        doubt(validUpTo: bigint) {
+          if (cursor <= validUpTo) return;
+          [page, read, cursor] = [[], 0, told ? BigInt(told.id) : from];
+          if (cursor <= validUpTo) return;
+          if (told) isDoubted = true;
+          else isLost = true;
         },
       };
       followers.add(follower);
 
+      function tell(event: SessionEvent): SessionEvent {
+        told = event;
+        return event;
+      }
+
       async function next(): Promise<SessionEvent | undefined> {
         while (!stopping.signal.aborted && !isLost) {
-          if (read < page.length) return page[read++];
+          if (isDoubted && told) {
+            if (!(await isKnown(told))) isLost = true;
+            isDoubted = false;
+            continue;
+          }
+          const buffered = page[read++];
+          if (buffered) return tell(buffered);
           const remembered = recent.after(cursor, matches);
           if (!remembered) {
             const { doubts } = recent.position();
@@ -104,7 +136,7 @@ export function createFeed({ recent, readPage }: FeedOptions): Feed {
             continue;
           }
           cursor = remembered.cursor;
-          if (remembered.event) return remembered.event;
+          if (remembered.event) return tell(remembered.event);
           await sleep(filter.userId, stopping.signal);
         }
         return undefined;

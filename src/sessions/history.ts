@@ -1,6 +1,6 @@
 import type { PrismaClient, SessionEvent as SessionEventRow } from "../database/generated/client.ts";
 import type { EventFilter, FeedPage } from "../revocation/feed.ts";
-import type { SessionEvent } from "../revocation/log.ts";
+import type { Anchor, SessionEvent } from "../revocation/log.ts";
 
 /** How many events a follower that fell behind takes from the database at a time. */
 const PAGE_SIZE = 200;
@@ -20,6 +20,12 @@ export async function readHistory(
   });
   const searchedTo = [cursor, rows.at(-1)?.id ?? 0n, rows.length < PAGE_SIZE ? (_max.id ?? 0n) : 0n];
   return { events: rows.map(toSessionEvent), cursor: searchedTo.reduce((a, b) => (a > b ? a : b)) };
+}
+
+/** Whether the log still has this very event. */
+export async function isInHistory(prisma: PrismaClient, { id, rowHash }: Anchor): Promise<boolean> {
+  const row = await prisma.sessionEvent.findUnique({ where: { id: BigInt(id) } });
+  return row !== null && toSessionEvent(row).rowHash === rowHash;
 }
 
 export function toSessionEvent({ id, rowHash, ...row }: SessionEventRow): SessionEvent {
