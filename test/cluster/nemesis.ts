@@ -1,6 +1,7 @@
 import process from "node:process";
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
+import { eventually } from "../kit/deadline.ts";
 import type { PathState, TcpProxy } from "../kit/tcp-proxy.ts";
 import { type Cluster, type ClusterNode, DATABASE, untilExit } from "./cluster.ts";
 import type { History } from "./history.ts";
@@ -79,11 +80,10 @@ export const FAULTS = {
   "listeners ended": { isOfAllNodes: true, run: ({ cluster }) => terminate(cluster, "live-logout tail") },
   "listener's backend stopped": {
     async run(world) {
-      const pids = await pidsOf(world.cluster, "live-logout tail");
-      const pid = world.random.pick(pids);
-      process.kill(pid, "SIGSTOP");
+      const pid = world.random.pick(await listeners(world.cluster));
+      signalBackend(pid, "SIGSTOP");
       await pastBound(world);
-      process.kill(pid, "SIGCONT");
+      signalBackend(pid, "SIGCONT");
     },
     isOfAllNodes: true,
   },
@@ -102,12 +102,30 @@ export const FAULTS = {
 
 export type FaultName = keyof typeof FAULTS;
 
-async function pidsOf(cluster: Cluster, application: string): Promise<readonly number[]> {
-  const rows = await cluster.postgres.query(
-    DATABASE,
-    `SELECT pid FROM pg_stat_activity WHERE application_name LIKE '${application}' AND datname = '${DATABASE}'`,
+/** The backends that the nodes hear notifications from: after a fault before this one they may yet have to come back. */
+async function listeners({ postgres }: Cluster): Promise<readonly number[]> {
+  let pids: readonly number[] = [];
+  await eventually(
+    "a node listens again",
+    async () => {
+      const rows = await postgres.query(
+        DATABASE,
+        `SELECT pid FROM pg_stat_activity WHERE application_name = 'live-logout tail' AND datname = '${DATABASE}'`,
+      );
+      pids = rows.map((row) => Number(row["pid"]));
+      return pids.length > 0;
+    },
+    30_000,
   );
-  return rows.map((row) => Number(row["pid"]));
+  return pids;
+}
+
+function signalBackend(pid: number, signal: "SIGSTOP" | "SIGCONT"): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Its node gave it up meanwhile, and it ended by itself.
+  }
 }
 
 function terminate(cluster: Cluster, application: string): Promise<unknown> {
