@@ -4,7 +4,7 @@ import { cpus } from "node:os";
 import process from "node:process";
 import pg from "pg";
 import WebSocket from "ws";
-import { createToken, hashToken } from "../src/sessions/token.ts";
+import { createToken, hashToken } from "../src/token.ts";
 import { createPostgresServer } from "../test/kit/postgres-server.ts";
 import { type ServiceProcess, spawnService } from "../test/kit/service-process.ts";
 
@@ -33,11 +33,14 @@ async function connect(sql: pg.Client, url: string, count: number): Promise<Clie
     userId,
     `${userId}@example.com`,
   ]);
-  const sessions = Array.from({ length: count }, () => ({ id: randomUUID(), token: createToken() }));
+  const sessions = Array.from({ length: count }, () => ({
+    id: randomUUID(),
+    token: createToken("session").token,
+  }));
   await sql.query(
     `INSERT INTO sessions (id, user_id, token_hash, credential_version, expires_at)
      SELECT id, $1, hash, 1, now() + interval '1 day' FROM unnest($2::uuid[], $3::text[]) AS given(id, hash)`,
-    [userId, sessions.map(({ id }) => id), sessions.map(({ token }) => hashToken(token))],
+    [userId, sessions.map(({ id }) => id), sessions.map(({ token }) => hashToken("session", token))],
   );
   const clients: Client[] = [];
   for (let start = 0; start < count; start += 100) {

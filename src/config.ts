@@ -1,7 +1,9 @@
 import { compile } from "proxy-addr";
 import { z } from "zod";
 import { OperatorError } from "./operator-error.ts";
+import type { UnusualActivityPolicy } from "./sessions/unusual-activity.ts";
 import type { PasswordCost } from "./users/password.ts";
+import { type AddedRole, rolesSchema } from "./users/roles.ts";
 import { emailSchema, passwordSchema } from "./users/validation.ts";
 
 const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -26,6 +28,22 @@ export interface Config {
   readonly adminEmail: string;
   readonly adminPassword: string | undefined;
   readonly passwordCost: PasswordCost;
+  /** Beyond USER, SUPPORT and ADMIN. */
+  readonly addedRoles: readonly AddedRole[];
+  /** Where mails are handed over; undefined: they are written to files in `dataDir`. */
+  readonly smtpUrl: string | undefined;
+  readonly mailFrom: string | undefined;
+  /** Whether a sign-up says that an email is taken. If not, a mail does, and confirms those that are not. */
+  readonly signUpDiscloses: boolean;
+  /** Failed logins of one client address a day. */
+  readonly loginFailuresPerAddress: number;
+  /** Sign-ups of one client address an hour. */
+  readonly signUpsPerAddress: number;
+  /** Whether ending other sessions of one's own needs a recent proof of the password. */
+  readonly revokingNeedsRecentAuthentication: boolean;
+  readonly unusualActivity: UnusualActivityPolicy;
+  /** NODE_ENV is production. */
+  readonly isProduction: boolean;
   readonly sessionTtlMs: number;
   /** Of sessions that are begun with "remember me". */
   readonly rememberedTtlMs: number;
@@ -73,6 +91,13 @@ function isOrigin(text: string): boolean {
   return url !== null && /^https?:$/.test(url.protocol) && url.origin === text;
 }
 
+function yesOrNo(byDefault: "true" | "false") {
+  return z
+    .enum(["true", "false"], "must be true or false")
+    .default(byDefault)
+    .transform((text) => text === "true");
+}
+
 const databaseUrl = z
   .string()
   .refine(
@@ -118,6 +143,26 @@ const settingsSchema = z
     ARGON2_MEMORY_KIB: wholeNumber(19_456, 1_048_576).default(19_456),
     ARGON2_PASSES: wholeNumber(2, 100).default(2),
     ARGON2_LANES: wholeNumber(1, 16).default(1),
+    ROLES: rolesSchema.default([]),
+    SMTP_URL: z
+      .string()
+      .refine(
+        (text) => /^smtps?:$/.test(URL.parse(text)?.protocol ?? ""),
+        "must be a URL like smtps://user:password@mail.example.com:465",
+      )
+      .optional(),
+    MAIL_FROM: z
+      .string()
+      .regex(/^[^\p{Cc}]*$/u, "cannot have control characters")
+      .refine((text) => emailSchema.safeParse(/<([^<>]*)>$/.exec(text)?.[1] ?? text).success, {
+        error: "must be an address like no-reply@example.com or Example <no-reply@example.com>",
+      })
+      .optional(),
+    SIGN_UP_DISCLOSES: yesOrNo("true"),
+    LOGIN_FAILURES_PER_ADDRESS: wholeNumber(10, 1_000_000).default(100),
+    SIGN_UPS_PER_ADDRESS: wholeNumber(1, 1_000_000).default(100),
+    REVOKING_NEEDS_RECENT_AUTHENTICATION: yesOrNo("true"),
+    UNUSUAL_ACTIVITY: z.enum(["off", "notify", "revoke"], "must be off, notify or revoke").default("off"),
     SESSION_TTL: duration("10s", LONGEST_SESSION).default(toMs("30d")),
     SESSION_REMEMBERED_TTL: duration("10s", LONGEST_SESSION).default(toMs("90d")),
     SESSIONS_PER_USER: wholeNumber(1, 10_000).default(100),
@@ -136,6 +181,10 @@ const settingsSchema = z
   .refine((settings) => settings.NODE_ENV !== "production" || settings.PUBLIC_URL?.protocol !== "http:", {
     path: ["PUBLIC_URL"],
     error: "must begin with https:// in production: over http anybody on the way can take the sessions",
+  })
+  .refine((settings) => !settings.SMTP_URL || (settings.PUBLIC_URL && settings.MAIL_FROM), {
+    path: ["SMTP_URL"],
+    error: "needs PUBLIC_URL, which the links in mails lead to, and MAIL_FROM, which they come from",
   })
   .refine((settings) => !settings.LISTEN_DATABASE_URL || settings.DATABASE_URL, {
     path: ["LISTEN_DATABASE_URL"],
@@ -174,6 +223,15 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       passes: settings.ARGON2_PASSES,
       lanes: settings.ARGON2_LANES,
     },
+    addedRoles: settings.ROLES,
+    smtpUrl: settings.SMTP_URL,
+    mailFrom: settings.MAIL_FROM,
+    signUpDiscloses: settings.SIGN_UP_DISCLOSES,
+    loginFailuresPerAddress: settings.LOGIN_FAILURES_PER_ADDRESS,
+    signUpsPerAddress: settings.SIGN_UPS_PER_ADDRESS,
+    revokingNeedsRecentAuthentication: settings.REVOKING_NEEDS_RECENT_AUTHENTICATION,
+    unusualActivity: settings.UNUSUAL_ACTIVITY,
+    isProduction: settings.NODE_ENV === "production",
     sessionTtlMs: settings.SESSION_TTL,
     rememberedTtlMs: Math.max(settings.SESSION_TTL, settings.SESSION_REMEMBERED_TTL),
     sessionsPerUser: settings.SESSIONS_PER_USER,

@@ -4,10 +4,14 @@ import { type Config, readConfig } from "./config.ts";
 import type { Database, OnQuery } from "./database/database.ts";
 import { migrate } from "./database/migrate.ts";
 import { openDatabase } from "./database/open.ts";
+import type { OutboxItem } from "./database/outbox.ts";
 import { createGraphQLServer } from "./graphql/server.ts";
 import { createWebSocketEndpoint } from "./graphql/websocket.ts";
 import { createGraphiQLPage } from "./http/graphiql.ts";
 import { createHttpServer } from "./http/server.ts";
+import { composeMail } from "./mail/compose.ts";
+import { deliverMails } from "./mail/delivery.ts";
+import { createMailTransport } from "./mail/transport.ts";
 import { OperatorError } from "./operator-error.ts";
 import { type Clock, createDatabaseClock, createElapsedClock, systemClock } from "./revocation/clock.ts";
 import { createDirectory, type Directory } from "./revocation/directory.ts";
@@ -21,8 +25,11 @@ import { deleteOutdated } from "./sessions/retention.ts";
 import { endDueSession } from "./sessions/revoke.ts";
 import { sweepDueSessions } from "./sessions/sweep.ts";
 import { repeat } from "./upkeep.ts";
+import { checkRolesInUse } from "./users/check-roles.ts";
 import { ensureAdministrator, type FirstAdministrator } from "./users/first-administrator.ts";
-import { createPasswordHasher } from "./users/password.ts";
+import { createPasswordHasher, type PasswordHasher } from "./users/password.ts";
+import { createRoles } from "./users/roles.ts";
+import { createThrottle } from "./users/throttle.ts";
 
 /** How many sessions a node keeps in memory; those that are held it keeps beyond it. */
 const DIRECTORY_CAPACITY = 100_000;
@@ -35,6 +42,7 @@ const LEAST_ANSWER_TIMEOUT_MS = 5_000;
 const UPKEEP_INTERVAL_MS = 1_000;
 const LAST_SEEN_INTERVAL_MS = 60_000;
 const RETENTION_INTERVAL_MS = 3_600_000;
+const MAIL_INTERVAL_MS = 1_000;
 
 export interface Node {
   /** Where it is reached: `http://127.0.0.1:4000`. */
@@ -56,12 +64,14 @@ export interface NodeOptions {
   readonly wrapDirectory?: (directory: Directory) => Directory;
   /** Puts something in front of the database, likewise. */
   readonly wrapDatabase?: (database: Database) => Database;
+  /** Puts something in front of the password hasher, likewise. */
+  readonly wrapPasswords?: (passwords: PasswordHasher) => PasswordHasher;
 }
 
 /** Starts a node; resolves once it serves. Throws {@link OperatorError} for what the operator has to mend. */
 export async function startNode(config: Config, options: NodeOptions = {}): Promise<Node> {
   const { clock = systemClock, onQuery } = options;
-  const { wrapDirectory = (directory) => directory, wrapDatabase = (database) => database } = options;
+  const { wrapDirectory = unchanged, wrapDatabase = unchanged, wrapPasswords = unchanged } = options;
   const log = options.log ?? pino({ level: config.logLevel }, pino.destination(2));
   const undo: (() => unknown)[] = [];
   try {
@@ -75,7 +85,9 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     if (applied.length > 0) log.info({ migrations: applied }, "the database was migrated");
 
     const { prisma } = database;
-    const passwords = await createPasswordHasher(config.passwordCost);
+    const roles = createRoles(config.addedRoles);
+    await checkRolesInUse(prisma, roles);
+    const passwords = wrapPasswords(await createPasswordHasher(config.passwordCost));
     const firstAdministrator = await ensureAdministrator(
       { database, passwords },
       { email: config.adminEmail, password: config.adminPassword },
@@ -125,6 +137,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       queryTimeoutMs: config.revocationBoundMs / 3,
     });
     undo.push(() => tail.stop());
+    const catchUp = () => tail.catchUp(config.revocationBoundMs);
     const isTrusted = () => tail.stalenessMs() <= config.revocationBoundMs;
 
     const graphql = createGraphQLServer(
@@ -132,16 +145,27 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
         log,
         prisma,
         passwords,
+        throttle: createThrottle(prisma, config),
+        roles,
         directory,
         feed,
         now: databaseClock.now,
-        catchUp: () => tail.catchUp(config.revocationBoundMs),
+        catchUp,
         rules,
         lifetimes: config,
+        policies: config,
       },
       config,
     );
-    const webSockets = createWebSocketEndpoint({ graphql, directory, config, log, isTrusted });
+    const webSockets = createWebSocketEndpoint({
+      graphql,
+      prisma,
+      directory,
+      catchUp,
+      config,
+      log,
+      isTrusted,
+    });
     let isStopping = false;
     const server = createHttpServer({
       config,
@@ -177,8 +201,16 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       // Half of the time for clients to be told to go, and all of it for what they still wait for.
       await Promise.all([server.close(config.drainMs), webSockets.drain(config.drainMs / 2)]);
     });
+    const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
+
+    const transport = createMailTransport(config, log);
+    undo.push(() => transport.close());
+    const letters = { prisma, now: databaseClock.now, origin: config.publicUrl?.origin ?? url };
+    const compose = (item: OutboxItem) => composeMail(letters, item);
+    const mail = { prisma, transport, compose, now: databaseClock.now, log };
+    undo.push(repeat(MAIL_INTERVAL_MS, (stopping) => deliverMails(mail, stopping), onError));
     return {
-      url: `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`,
+      url,
       database,
       firstAdministrator,
       stop: () => runBackwards(undo),
@@ -187,6 +219,10 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     await runBackwards(undo);
     throw error;
   }
+}
+
+function unchanged<T>(room: T): T {
+  return room;
 }
 
 /** What was opened last is closed first. */

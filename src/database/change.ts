@@ -8,6 +8,10 @@ export interface ChangeSettings {
   /** The user who does it; absent: the system. */
   readonly actorId?: string | undefined;
   readonly ipAddress?: string | undefined;
+  /** Why sessions end; absent: what fits the change. */
+  readonly reason?: string;
+  /** The id of a session that a change of the password spares, or all of them. */
+  readonly keepSession?: string | "all";
   /** The new password hash is of the same password: nobody is to be logged out. */
   readonly samePassword?: true;
 }
@@ -22,8 +26,7 @@ export async function change<T>(
   settings: ChangeSettings,
   work: (transaction: Prisma.TransactionClient) => Promise<T>,
 ): Promise<T> {
-  const actorId = settings.actorId ?? "";
-  const ipAddress = settings.ipAddress ?? "";
+  const { actorId = "", ipAddress = "", reason = "", keepSession = "" } = settings;
   const samePassword = settings.samePassword ? "on" : "";
   for (let attempt = 1; ; attempt++) {
     try {
@@ -31,6 +34,8 @@ export async function change<T>(
         await transaction.$executeRaw`
           SELECT set_config('live_logout.actor_id', ${actorId}, true),
                  set_config('live_logout.ip_address', ${ipAddress}, true),
+                 set_config('live_logout.reason', ${reason}, true),
+                 set_config('live_logout.keep_session', ${keepSession}, true),
                  set_config('live_logout.same_password', ${samePassword}, true)`;
         return await work(transaction);
       });

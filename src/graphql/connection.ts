@@ -1,10 +1,16 @@
 import type { IncomingMessage } from "node:http";
 import type { WebSocket } from "ws";
 import type { Config } from "../config.ts";
-import type { Directory } from "../revocation/directory.ts";
+import { requestOrigin } from "../http/request-origin.ts";
 import type { Lease } from "../revocation/lease.ts";
 import type { Credentials } from "./context.ts";
-import { bearerToken, type PresentedToken, presentedToken, resolveCredentials } from "./credentials.ts";
+import {
+  bearerToken,
+  type CredentialRooms,
+  type PresentedToken,
+  presentedToken,
+  resolveCredentials,
+} from "./credentials.ts";
 
 /** Close codes and reasons; `docs/protocol.md` says what each makes a client do. */
 export const CLOSE = {
@@ -25,8 +31,7 @@ const FAREWELL_MS = 300;
 /** A client has this long to answer a close; then TCP is cut. With the farewell it stays below one second. */
 const TERMINATE_AFTER_MS = 600;
 
-export interface ConnectionRooms {
-  readonly directory: Directory;
+export interface ConnectionRooms extends Omit<CredentialRooms, "unusualActivity"> {
   readonly config: Config;
   /** Whether the node knows enough of the log to accept connections at all (P3). */
   readonly isTrusted: () => boolean;
@@ -36,6 +41,7 @@ export interface ConnectionRooms {
 export class Connection {
   readonly request: IncomingMessage;
   lease: Lease | undefined;
+  presentedBy: PresentedToken["by"] | undefined;
   readonly #socket: WebSocket;
   readonly #handling = new Set<Promise<void>>();
   #isClosing = false;
@@ -64,13 +70,22 @@ export class Connection {
    * that of `connection_init`. Throws when the database is needed and does not answer.
    */
   async authenticate(
-    { directory, config, isTrusted }: ConnectionRooms,
+    rooms: ConnectionRooms,
     payload: Readonly<Record<string, unknown>> | undefined,
   ): Promise<void> {
     const deadline = setTimeout(() => this.close(CLOSE.tryLater), INIT_TIMEOUT_MS);
+    const { config, isTrusted } = rooms;
     try {
       const presented = presentedAtInit(payload, this.request, config);
-      const credentials = await resolveCredentials(directory, presented, "connect");
+      this.presentedBy = presented?.by;
+      const credentials = await resolveCredentials(
+        { ...rooms, unusualActivity: config.unusualActivity },
+        presented,
+        requestOrigin(this.request, config),
+        "connect",
+      );
+      // The client has the new token by now, or will when it comes back.
+      if (credentials.kind === "rotated") return this.close(CLOSE.tryLater);
       if (credentials.kind === "anonymous") return this.close(CLOSE.authenticationRequired);
       if (credentials.kind === "ended") return this.close(CLOSE.sessionRevoked(credentials.end.reason));
       const { lease } = credentials;

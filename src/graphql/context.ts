@@ -7,10 +7,18 @@ import type { SessionEnd } from "../revocation/session-end.ts";
 import type { Snapshot } from "../revocation/snapshot.ts";
 import type { ValidityRules } from "../revocation/validity.ts";
 import type { Lifetimes, Origin } from "../sessions/login.ts";
+import { type Prover, recentUntil } from "../sessions/reauthenticate.ts";
 import type { Revoker } from "../sessions/revoke.ts";
 import type { PasswordHasher } from "../users/password.ts";
-import { type Capability, can } from "../users/roles.ts";
-import { forbidden, serviceUnavailable, unauthenticated } from "./errors.ts";
+import type { Capability, Roles } from "../users/roles.ts";
+import type { Throttle } from "../users/throttle.ts";
+import {
+  forbidden,
+  reauthenticationRequired,
+  serviceUnavailable,
+  tokenRotated,
+  unauthenticated,
+} from "./errors.ts";
 import type { Loaders } from "./loaders.ts";
 
 /** What resolvers may use, the same for every operation. */
@@ -18,6 +26,8 @@ export interface Rooms {
   readonly log: Logger;
   readonly prisma: PrismaClient;
   readonly passwords: PasswordHasher;
+  readonly throttle: Throttle;
+  readonly roles: Roles;
   readonly directory: Directory;
   readonly feed: Feed;
   /** The database's time in milliseconds since the epoch. */
@@ -26,18 +36,27 @@ export interface Rooms {
   readonly catchUp: () => Promise<void>;
   readonly rules: ValidityRules;
   readonly lifetimes: Lifetimes;
+  readonly policies: Policies;
+}
+
+/** What the operator decides about accounts. */
+export interface Policies {
+  /** Whether a sign-up says that an email is taken. */
+  readonly signUpDiscloses: boolean;
+  /** Whether ending other sessions of one's own needs a recent proof of the password. */
+  readonly revokingNeedsRecentAuthentication: boolean;
 }
 
 /** Whom a request speaks for. */
 export type Credentials =
   | { readonly kind: "anonymous" }
   | { readonly kind: "ended"; readonly end: SessionEnd }
+  /** The token was a live session's until just now; its owner has a new one. */
+  | { readonly kind: "rotated" }
   | { readonly kind: "live"; readonly lease: Lease };
 
 /** The cookie of the browser that made the request. Absent over WebSocket, which cannot set one. */
 export interface CookieJar {
-  /** Whether the request's session came by cookie. */
-  readonly isPresented: boolean;
   /** `maxAgeSeconds` undefined: until the browser is closed. */
   readonly set: (token: string, maxAgeSeconds: number | undefined) => void;
   readonly clear: () => void;
@@ -46,6 +65,8 @@ export interface CookieJar {
 /** One operation. */
 export interface Context extends Rooms {
   readonly credentials: Credentials;
+  /** How the request's token came, if one did. */
+  readonly presentedBy: "bearer" | "cookie" | undefined;
   readonly loaders: Loaders;
   readonly cookies: CookieJar | undefined;
   readonly isBrowser: boolean;
@@ -75,6 +96,8 @@ export function requireLease({ credentials }: Context): Lease {
       throw unauthenticated();
     case "ended":
       throw unauthenticated(credentials.end);
+    case "rotated":
+      throw tokenRotated();
     case "live":
       if (credentials.lease.ended) throw unauthenticated(credentials.lease.ended);
       if (credentials.lease.isLost) throw serviceUnavailable();
@@ -85,17 +108,31 @@ export function requireLease({ credentials }: Context): Lease {
 /** Like {@link requireViewer}, for what only some roles may do. Throws `FORBIDDEN` too. */
 export function requireCapability(context: Context, capability: Capability): Snapshot {
   const viewer = requireViewer(context);
-  if (!can(viewer.user.role, capability)) throw forbidden();
+  if (!context.roles.can(viewer.user.role, capability)) throw forbidden();
   return viewer;
+}
+
+/** For what an unattended device must not be enough for. Throws `FORBIDDEN` with the reason `REAUTHENTICATE`. */
+export function requireRecentAuthentication(context: Context): void {
+  const { session } = requireViewer(context);
+  if (context.now() > recentUntil(session)) throw reauthenticationRequired();
+}
+
+/** The viewer as one who proves their password. */
+export function proverOf(context: Context): Prover {
+  const { session, user } = requireViewer(context);
+  return { userId: user.id, sessionId: session.id, ipAddress: context.origin.ipAddress };
 }
 
 /** The viewer as one who ends sessions. */
 export function revokerOf(context: Context): Revoker {
   const { session, user } = requireViewer(context);
+  const { revokingNeedsRecentAuthentication } = context.policies;
   return {
     userId: user.id,
     sessionId: session.id,
-    mayEndAnySessions: can(user.role, "endAnySessions"),
+    isRecent: !revokingNeedsRecentAuthentication || context.now() <= recentUntil(session),
+    mayEndAnySessions: context.roles.can(user.role, "endAnySessions"),
     ipAddress: context.origin.ipAddress,
   };
 }

@@ -21,6 +21,21 @@ export function forbidden(): GraphQLError {
   return failure("Your role does not allow this.", { code: "FORBIDDEN" });
 }
 
+/** The viewer may do it, but has to prove again that they are at the device. */
+export function reauthenticationRequired(): GraphQLError {
+  return failure("Confirm your password first: use the mutation reauthenticate, then repeat this.", {
+    code: "FORBIDDEN",
+    reason: "REAUTHENTICATE",
+  });
+}
+
+/** The session goes on with another token, which this request was sent too early to know. Nobody is logged out. */
+export function tokenRotated(): GraphQLError {
+  return failure("Your session got a new token while this request was under way. Send it again.", {
+    code: "TOKEN_ROTATED",
+  });
+}
+
 /** An argument of a field that has no union to answer with a `ValidationError`. */
 export function badRequest(issues: readonly ValidationIssue[]): GraphQLError {
   const message = issues.map((issue) => `${issue.path}: ${issue.message}`).join(" ");

@@ -1,8 +1,7 @@
 import type { Session, User } from "../database/generated/client.ts";
 import { logIn, type StartedSession, startSession } from "../sessions/login.ts";
 import { logOut } from "../sessions/revoke.ts";
-import { HashingOverloadError } from "../users/password.ts";
-import { signUp } from "../users/sign-up.ts";
+import { confirmSignUp, requestSignUp, signUp } from "../users/sign-up.ts";
 import { builder } from "./builder.ts";
 import { type Context, revokerOf } from "./context.ts";
 import {
@@ -10,12 +9,16 @@ import {
   EmailTakenError,
   InvalidCredentials,
   InvalidCredentialsError,
+  InvalidToken,
+  InvalidTokenError,
   TooManyAttempts,
   TooManyAttemptsError,
   Validation,
   ValidationError,
+  withHashing,
 } from "./results.ts";
 import { SessionObject } from "./session.ts";
+import { RETURN_TOKEN, refuseDelivery, setSessionCookie } from "./token-delivery.ts";
 import { UserObject } from "./user.ts";
 
 class LoginSuccess {
@@ -54,13 +57,33 @@ const LoginResult = builder.unionType("LoginResult", {
   types: [LoginSuccessObject, InvalidCredentials, TooManyAttempts, Validation],
 });
 
-const SignUpResult = builder.unionType("SignUpResult", {
-  description: "A new user with a session, or why there is none.",
-  types: [LoginSuccessObject, EmailTaken, Validation, TooManyAttempts],
+class SignUpRequested {
+  readonly email: string;
+  constructor(email: string) {
+    this.email = email;
+  }
+}
+
+const SignUpRequestedObject = builder.objectType(SignUpRequested, {
+  name: "SignUpRequested",
+  description:
+    "A mail is under way: with a link that finishes signing up, or, if the email is taken, saying that. Which of the two is " +
+    "not told here. Only where the setting SIGN_UP_DISCLOSES is false.",
+  isTypeOf: (value) => value instanceof SignUpRequested,
+  fields: (t) => ({
+    email: t.exposeString("email", { description: "Where the mail goes." }),
+  }),
 });
 
-const RETURN_TOKEN =
-  "Whether the answer holds the token, and no cookie is set. For clients that are not browsers; refused to those.";
+const SignUpResult = builder.unionType("SignUpResult", {
+  description: "A new user with a session, or why there is none.",
+  types: [LoginSuccessObject, SignUpRequestedObject, EmailTaken, Validation, TooManyAttempts],
+});
+
+const ConfirmSignUpResult = builder.unionType("ConfirmSignUpResult", {
+  description: "A new user with a session, or why there is none.",
+  types: [LoginSuccessObject, InvalidToken, InvalidCredentials, TooManyAttempts, Validation],
+});
 
 const LoginInput = builder.inputType("LoginInput", {
   description: "How somebody logs in.",
@@ -85,6 +108,15 @@ const SignUpInput = builder.inputType("SignUpInput", {
   }),
 });
 
+const ConfirmSignUpInput = builder.inputType("ConfirmSignUpInput", {
+  description: "How somebody finishes signing up.",
+  fields: (t) => ({
+    token: t.string({ required: true, description: "What stands in the mail's link." }),
+    password: t.string({ required: true, description: "The password that they chose when they signed up." }),
+    returnToken: t.boolean({ description: RETURN_TOKEN }),
+  }),
+});
+
 builder.mutationFields((t) => ({
   login: t.field({
     type: LoginResult,
@@ -101,8 +133,10 @@ builder.mutationFields((t) => ({
             return new ValidationError(outcome);
           case "invalidCredentials":
             return new InvalidCredentialsError();
+          case "throttled":
+            return new TooManyAttemptsError(outcome);
           case "started":
-            return deliver(context, outcome, input);
+            return deliver(context, outcome, input.returnToken);
         }
       });
     },
@@ -114,67 +148,74 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input }, context) => {
       const refusal = refuseDelivery(input.returnToken, context);
       if (refusal) return refusal;
+      const throttled = await context.throttle.signUp(context.origin.ipAddress);
+      if (throttled) return new TooManyAttemptsError(throttled);
       return withHashing(async () => {
-        const outcome = await signUp(context, input);
+        const { signUpDiscloses } = context.policies;
+        const outcome = await (signUpDiscloses ? signUp : requestSignUp)(context, input);
         switch (outcome.kind) {
           case "invalid":
             return new ValidationError(outcome);
           case "emailTaken":
             return new EmailTakenError();
-          case "signedUp": {
-            const started = await startSession(context, outcome.user, context.origin);
-            if (!started) throw new Error("the new user's credentials changed before the first session");
-            return deliver(context, started, input);
-          }
+          case "requested":
+            return new SignUpRequested(outcome.email);
+          case "signedUp":
+            return beginFirst(context, outcome.user, input.returnToken);
+        }
+      });
+    },
+  }),
+  confirmSignUp: t.field({
+    type: ConfirmSignUpResult,
+    description:
+      "Finishes a sign-up by the link of its mail, where the setting SIGN_UP_DISCLOSES is false, and begins a session.",
+    args: {
+      input: t.arg({ type: ConfirmSignUpInput, required: true, description: "The link and the password." }),
+    },
+    resolve: async (_root, { input }, context) => {
+      const refusal = refuseDelivery(input.returnToken, context);
+      if (refusal) return refusal;
+      const throttled = await context.throttle.signUp(context.origin.ipAddress);
+      if (throttled) return new TooManyAttemptsError(throttled);
+      return withHashing(async () => {
+        const outcome = await confirmSignUp(context, input);
+        switch (outcome.kind) {
+          case "invalidToken":
+            return new InvalidTokenError();
+          case "invalidCredentials":
+            return new InvalidCredentialsError();
+          case "signedUp":
+            return beginFirst(context, outcome.user, input.returnToken);
         }
       });
     },
   }),
 }));
 
-/** A browser's token goes into the cookie only, out of scripts' reach (OWASP ASVS 5.0, 3.3.4). */
-function refuseDelivery(
-  returnToken: boolean | null | undefined,
+async function beginFirst(
   context: Context,
-): ValidationError | undefined {
-  const path = "input.returnToken";
-  if (returnToken && context.isBrowser) {
-    const message = "A browser gets its session as a cookie: leave returnToken out.";
-    return new ValidationError({ issues: [{ path, message }] });
-  }
-  if (!returnToken && !context.cookies) {
-    const message = "A WebSocket cannot set a cookie: log in over HTTP, or ask with returnToken: true.";
-    return new ValidationError({ issues: [{ path, message }] });
-  }
-  return undefined;
+  user: User,
+  returnToken: boolean | null | undefined,
+): Promise<LoginSuccess> {
+  const started = await startSession(context, user, { ...context.origin, isFirst: true });
+  if (!started) throw new Error("the new user's credentials changed before the first session");
+  return deliver(context, started, returnToken);
 }
 
 /** Hands the token to the client, by cookie or in the answer. */
 async function deliver(
   context: Context,
   started: StartedSession,
-  input: {
-    readonly returnToken?: boolean | null | undefined;
-    readonly remember?: boolean | null | undefined;
-  },
+  returnToken: boolean | null | undefined,
 ): Promise<LoginSuccess> {
-  if (input.returnToken) return new LoginSuccess(started, started.token);
-  const { cookies } = context;
-  if (cookies?.isPresented && context.credentials.kind === "live" && !context.credentials.lease.ended) {
+  if (returnToken) return new LoginSuccess(started, started.token);
+  const { credentials, presentedBy } = context;
+  if (presentedBy === "cookie" && credentials.kind === "live" && !credentials.lease.ended) {
     // The new cookie replaces the old one, so nobody could log out of that session any more.
     context.outlivesLease = true;
     await logOut(context, revokerOf(context));
   }
-  const maxAgeSeconds = (started.session.expiresAt.getTime() - context.now()) / 1_000;
-  cookies?.set(started.token, input.remember ? maxAgeSeconds : undefined);
+  setSessionCookie(context, started.session, started.token);
   return new LoginSuccess(started, undefined);
-}
-
-async function withHashing<T>(work: () => Promise<T>): Promise<T | TooManyAttemptsError> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof HashingOverloadError) return new TooManyAttemptsError(error);
-    throw error;
-  }
 }

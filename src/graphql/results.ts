@@ -1,4 +1,4 @@
-import type { HashingOverloadError } from "../users/password.ts";
+import { HashingOverloadError } from "../users/password.ts";
 import type { Invalid, ValidationIssue } from "../users/validation.ts";
 import { builder } from "./builder.ts";
 
@@ -18,7 +18,7 @@ export class InvalidCredentialsError extends Failure {
 
 export class TooManyAttemptsError extends Failure {
   readonly retryAfterSeconds: number;
-  constructor({ retryAfterSeconds }: Pick<HashingOverloadError, "retryAfterSeconds">) {
+  constructor({ retryAfterSeconds }: { readonly retryAfterSeconds: number }) {
     super(`Too many attempts. Try again in ${retryAfterSeconds} s.`);
     this.retryAfterSeconds = retryAfterSeconds;
   }
@@ -41,6 +41,24 @@ export class NotFoundError extends Failure {
 export class EmailTakenError extends Failure {
   constructor() {
     super("Somebody has signed up with this email already. Log in instead.");
+  }
+}
+
+export class InvalidTokenError extends Failure {
+  constructor() {
+    super(
+      "This link is not good any more: it was used, replaced by a newer one, or too old. Ask for another.",
+    );
+  }
+}
+
+/** Runs what hashes a password; too much of that at once is an answer too. */
+export async function withHashing<T>(work: () => Promise<T>): Promise<T | TooManyAttemptsError> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof HashingOverloadError) return new TooManyAttemptsError(error);
+    throw error;
   }
 }
 
@@ -102,4 +120,11 @@ export const EmailTaken = builder.objectType(EmailTakenError, {
   description: "Another user has this email.",
   interfaces: [ErrorInterface],
   isTypeOf: (value) => value instanceof EmailTakenError,
+});
+
+export const InvalidToken = builder.objectType(InvalidTokenError, {
+  name: "InvalidTokenError",
+  description: "The secret of a mail's link is none, or not good any more.",
+  interfaces: [ErrorInterface],
+  isTypeOf: (value) => value instanceof InvalidTokenError,
 });

@@ -2,9 +2,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { GraphQLError } from "graphql";
 import { createYoga, type Plugin, type YogaServerInstance } from "graphql-yoga";
 import type { Config } from "../config.ts";
-import { clientAddress, isFromBrowser } from "../http/request-origin.ts";
+import { isFromBrowser, requestOrigin } from "../http/request-origin.ts";
 import { expiredSessionCookie, sessionCookie } from "../http/session-cookie.ts";
-import type { Context, CookieJar, Credentials, Rooms } from "./context.ts";
+import type { Connection } from "./connection.ts";
+import type { Context, CookieJar, Rooms } from "./context.ts";
 import { presentedToken, resolveCredentials } from "./credentials.ts";
 import { createErrorMask, isServiceUnavailable } from "./errors.ts";
 import { bindToLease } from "./lease-binding.ts";
@@ -19,8 +20,8 @@ const MAX_BODY_BYTES = 1_000_000;
 export interface TransportContext {
   readonly req: IncomingMessage;
   readonly res?: ServerResponse;
-  /** Over WebSocket the connection's own, resolved once when it opened. */
-  readonly credentials?: Credentials;
+  /** Over WebSocket the connection, whose credentials were resolved once when it opened. */
+  readonly connection?: Pick<Connection, "credentials" | "presentedBy">;
 }
 
 export type GraphQLServer = YogaServerInstance<TransportContext, Context>;
@@ -30,7 +31,7 @@ export function createGraphQLServer(rooms: Rooms, config: Config): GraphQLServer
   const { log } = rooms;
   const maskError = createErrorMask(log);
   return createYoga<TransportContext, Context>({
-    schema: createSchema(),
+    schema: createSchema(config.addedRoles),
     graphqlEndpoint: "/graphql",
     context: (transport) => createContext(rooms, config, transport),
     plugins: [bindToLease(), limitDocuments(), acceptOnlyJson(), withholdDataIfUnavailable()],
@@ -56,31 +57,34 @@ async function createContext(rooms: Rooms, config: Config, transport: TransportC
   const { req, res } = transport;
   const operation = {
     isBrowser: isFromBrowser(req),
-    origin: { ipAddress: clientAddress(req, config), userAgent: req.headers["user-agent"] },
+    origin: requestOrigin(req, config),
     outlivesLease: false,
     loaders: createLoaders(rooms.prisma),
   };
-  if (transport.credentials || !res) {
-    const credentials = transport.credentials ?? { kind: "anonymous" };
-    return { ...rooms, ...operation, credentials, cookies: undefined, release() {}, onGone() {}, cut() {} };
+  if (transport.connection || !res) {
+    const { credentials = { kind: "anonymous" }, presentedBy } = transport.connection ?? {};
+    const socket = { cookies: undefined, release() {}, onGone() {}, cut() {} };
+    return { ...rooms, ...operation, credentials, presentedBy, ...socket };
   }
   const presented = presentedToken(req, config);
-  const credentials = await resolveCredentials(rooms.directory, presented, "use");
+  const { unusualActivity } = config;
+  const credentials = await resolveCredentials(
+    { ...rooms, unusualActivity },
+    presented,
+    operation.origin,
+    "use",
+  );
   const release = credentials.kind === "live" ? credentials.lease.release : () => {};
   const onGone = (listener: () => void) => void (res.closed ? listener() : res.once("close", listener));
-  const cookies = createCookieJar(req, res, config, presented?.by === "cookie");
-  if (presented?.by === "cookie" && credentials.kind !== "live") cookies.clear();
-  return { ...rooms, ...operation, credentials, cookies, release, onGone, cut: () => void res.destroy() };
+  const cookies = createCookieJar(req, res, config);
+  const isOver = credentials.kind === "anonymous" || credentials.kind === "ended";
+  if (presented?.by === "cookie" && isOver) cookies.clear();
+  const request = { cookies, release, onGone, cut: () => void res.destroy() };
+  return { ...rooms, ...operation, credentials, presentedBy: presented?.by, ...request };
 }
 
-function createCookieJar(
-  req: IncomingMessage,
-  res: ServerResponse,
-  config: Config,
-  isPresented: boolean,
-): CookieJar {
+function createCookieJar(req: IncomingMessage, res: ServerResponse, config: Config): CookieJar {
   return {
-    isPresented,
     set: (token, maxAgeSeconds) =>
       void res.setHeader("set-cookie", sessionCookie(req, config, token, maxAgeSeconds)),
     clear: () => void res.setHeader("set-cookie", expiredSessionCookie(req, config)),

@@ -7,7 +7,6 @@ import type { Lease } from "../revocation/lease.ts";
 import type { SessionEvent } from "../revocation/log.ts";
 import { toRevocationReason } from "../revocation/reasons.ts";
 import { findCursor, toSessionEvent } from "../sessions/history.ts";
-import { can } from "../users/roles.ts";
 import { builder } from "./builder.ts";
 import { type Context, requireLease, requireViewer } from "./context.ts";
 import { badRequest, cursorExpired, forbidden } from "./errors.ts";
@@ -80,7 +79,7 @@ async function loadUser({ loaders }: Context, id: string): Promise<User> {
 /** A user learns who ended their session, but not the email that an administrator logs in with. */
 function shownTo(context: Context, actor: User): User {
   const { user } = requireViewer(context);
-  if (actor.id === user.id || can(user.role, "readAnySessions")) return actor;
+  if (actor.id === user.id || context.roles.can(user.role, "readAnySessions")) return actor;
   return { ...actor, email: "" };
 }
 
@@ -88,7 +87,7 @@ function shownTo(context: Context, actor: User): User {
 function readableBy(context: Context, userId: string | null | undefined): EventFilter {
   const { user } = requireViewer(context);
   const wanted = userId?.toLowerCase();
-  if (can(user.role, "readAnySessions")) {
+  if (context.roles.can(user.role, "readAnySessions")) {
     if (wanted != null && !isUuid(wanted)) throw badRequest([{ path: "userId", message: "must be a UUID" }]);
     return { userId: wanted };
   }
@@ -221,7 +220,7 @@ function follow(
       if (!event) return follower.isCursorLost() && !isOver ? fail(cursorExpired(null)) : finish();
       if (!(await context.directory.confirm(lease))) return finish();
       const { user } = lease.current;
-      const isReadable = event.userId === user.id || can(user.role, "readAnySessions");
+      const isReadable = event.userId === user.id || context.roles.can(user.role, "readAnySessions");
       return isReadable ? { value: event, done: false } : fail(forbidden());
     },
     // A hand-written iterator because a generator that waits for an event cannot be returned from.

@@ -5,7 +5,7 @@ import { activeSessions } from "../sessions/active.ts";
 import { deviceName } from "../sessions/device.ts";
 import { builder } from "./builder.ts";
 import { type Context, requireCapability, requireViewer } from "./context.ts";
-import { badRequest, unauthenticated } from "./errors.ts";
+import { badRequest } from "./errors.ts";
 import { checkPageSize, checkText, MAX_PAGE_SIZE, TOTAL_COUNT } from "./paging.ts";
 import { RoleEnum } from "./user.ts";
 
@@ -79,7 +79,6 @@ builder.queryFields((t) => ({
     resolve: (_root, _args, context) => {
       const { credentials } = context;
       if (credentials.kind === "anonymous") return null;
-      if (credentials.kind === "ended") throw unauthenticated(credentials.end);
       return requireViewer(context).session;
     },
   }),

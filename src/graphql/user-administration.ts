@@ -2,7 +2,8 @@ import type { User } from "../database/generated/client.ts";
 import { type AdministerOutcome, administerUser } from "../users/administer.ts";
 import type { Role, UserStatus } from "../users/roles.ts";
 import { builder } from "./builder.ts";
-import { type Context, requireCapability } from "./context.ts";
+import { type Context, requireCapability, requireRecentAuthentication } from "./context.ts";
+import { forbidden } from "./errors.ts";
 import { NotFound, NotFoundError, Validation, ValidationError } from "./results.ts";
 import { RoleEnum, UserObject, UserStatusEnum } from "./user.ts";
 
@@ -40,7 +41,7 @@ const SetUserStatusResult = builder.unionType("SetUserStatusResult", {
 builder.mutationFields((t) => ({
   changeUserRole: t.field({
     type: ChangeUserRoleResult,
-    description: "Gives a user another role and logs them out everywhere. For ADMIN.",
+    description: "Gives a user another role and logs them out everywhere. For ADMIN, recently authenticated.",
     args: {
       userId: t.arg.id({ required: true, description: "Whose." }),
       role: t.arg({ type: RoleEnum, required: true, description: "The new role." }),
@@ -49,7 +50,9 @@ builder.mutationFields((t) => ({
   }),
   setUserStatus: t.field({
     type: SetUserStatusResult,
-    description: "Deactivates a user, which logs them out everywhere, or activates them again. For ADMIN.",
+    description:
+      "Deactivates a user, which logs them out everywhere, or activates them again. For ADMIN, recently " +
+      "authenticated.",
     args: {
       userId: t.arg.id({ required: true, description: "Whose." }),
       status: t.arg({ type: UserStatusEnum, required: true, description: "The new status." }),
@@ -64,13 +67,16 @@ async function administer(
   data: { readonly role: Role } | { readonly status: UserStatus },
 ): Promise<UserSuccess | NotFoundError | ValidationError> {
   const { user } = requireCapability(context, "changeUsers");
+  requireRecentAuthentication(context);
   // Administrators who change themselves are logged out too, and are still told that it worked.
   if (userId.toLowerCase() === user.id) context.outlivesLease = true;
-  const administrator = { userId: user.id, ipAddress: context.origin.ipAddress };
+  const administrator = { userId: user.id, role: user.role, ipAddress: context.origin.ipAddress };
   const outcome = await administerUser(context, administrator, userId, data);
   switch (outcome.kind) {
     case "notFound":
       return new NotFoundError("user");
+    case "notCovered":
+      throw forbidden();
     case "invalid":
       return new ValidationError(outcome);
     case "changed":

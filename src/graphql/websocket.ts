@@ -147,7 +147,7 @@ async function prepareOperation(
   connection: Connection,
   payload: SubscribePayload,
 ): Promise<PreparedOperation | readonly GraphQLError[]> {
-  const transport: TransportContext = { req: connection.request, credentials: connection.credentials };
+  const transport: TransportContext = { req: connection.request, connection };
   const enveloped = graphql.getEnveloped({ ...transport, params: payload });
   const document = enveloped.parse(payload.query);
   const errors: readonly GraphQLError[] = enveloped.validate(enveloped.schema, document);

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { TLSSocket } from "node:tls";
 import proxyAddress from "proxy-addr";
 import type { Config } from "../config.ts";
+import type { Origin } from "../sessions/login.ts";
 
 export type OriginConfig = Pick<Config, "publicUrl" | "allowedOrigins" | "trustProxy">;
 
@@ -29,6 +30,11 @@ export function clientAddress(request: IncomingMessage, config: OriginConfig): s
   const address = proxyAddress(request, config.trustProxy);
   // An IPv4 address on a socket that speaks both reads ::ffff:1.2.3.4, and is the same address.
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
+}
+
+/** Where a request comes from, as far as it tells. */
+export function requestOrigin(request: IncomingMessage, config: OriginConfig): Origin {
+  return { ipAddress: clientAddress(request, config), userAgent: request.headers["user-agent"] };
 }
 
 function isFromProxy(request: IncomingMessage, config: OriginConfig): boolean {

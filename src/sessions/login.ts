@@ -3,7 +3,11 @@ import { z } from "zod";
 import { change } from "../database/change.ts";
 import { STALE_CREDENTIALS, sqlState } from "../database/errors.ts";
 import type { Prisma, PrismaClient, Session, User } from "../database/generated/client.ts";
-import type { PasswordHasher } from "../users/password.ts";
+import { enqueueMail } from "../database/outbox.ts";
+import { createToken } from "../token.ts";
+import { noteOrigin } from "../users/known-origins.ts";
+import { HashingOverloadError, type PasswordHasher } from "../users/password.ts";
+import type { Throttle, Throttled } from "../users/throttle.ts";
 import {
   EMAIL_MAX_LENGTH,
   emailSchema,
@@ -11,7 +15,7 @@ import {
   presentedPasswordSchema,
   validate,
 } from "../users/validation.ts";
-import { createToken, hashToken } from "./token.ts";
+import { deviceName } from "./device.ts";
 
 /** Where a session is used from. */
 export interface Origin {
@@ -30,6 +34,7 @@ export interface StartedSession {
 export interface LoginRooms {
   readonly prisma: PrismaClient;
   readonly passwords: PasswordHasher;
+  readonly throttle: Throttle;
   /** The database's time in milliseconds since the epoch. */
   readonly now: () => number;
   readonly lifetimes: Lifetimes;
@@ -47,6 +52,8 @@ export interface Lifetimes {
 /** How a session is begun. */
 export interface Beginning extends Origin {
   readonly remember?: boolean | null | undefined;
+  /** The user's very first session: nobody has to be told that the device is new. */
+  readonly isFirst?: boolean;
 }
 
 /** No header is longer in a real browser; whatever is, is cut before it is stored. */
@@ -58,6 +65,11 @@ const loginSchema = z.object({ email: z.string().max(EMAIL_MAX_LENGTH), password
 /** Once more when the credentials changed under a login: the password may still be right (P5). */
 const MAX_ATTEMPTS = 2;
 
+/** The password was wrong, or there is no such active user. */
+export interface InvalidCredentials {
+  readonly kind: "invalidCredentials";
+}
+
 /**
  * Logs a user in. An unknown email, a wrong password and a deactivated user get the same answer, after the
  * same work. Throws `HashingOverloadError`.
@@ -66,11 +78,29 @@ export async function logIn(
   rooms: LoginRooms,
   credentials: { readonly email: string; readonly password: string },
   beginning: Beginning,
-): Promise<StartedSession | { readonly kind: "invalidCredentials" } | Invalid> {
+): Promise<StartedSession | InvalidCredentials | Throttled | Invalid> {
   const checked = validate(loginSchema, credentials, "input");
   if (checked.kind === "invalid") return checked;
-  const { password } = checked.value;
-  const email = emailSchema.safeParse(checked.value.email).data;
+  const { email, password } = checked.value;
+  const attempt = await rooms.throttle.attempt(email, beginning.ipAddress);
+  if (attempt.kind === "throttled") return attempt;
+  try {
+    const outcome = await tryPassword(rooms, email, password, beginning);
+    if (outcome.kind === "started") await attempt.succeeded();
+    return outcome;
+  } catch (error) {
+    if (error instanceof HashingOverloadError) await attempt.withdrawn();
+    throw error;
+  }
+}
+
+async function tryPassword(
+  rooms: LoginRooms,
+  presentedEmail: string,
+  password: string,
+  beginning: Beginning,
+): Promise<StartedSession | InvalidCredentials> {
+  const email = emailSchema.safeParse(presentedEmail).data;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const user = email === undefined ? null : await rooms.prisma.user.findUnique({ where: { email } });
     const { matches, needsRehash } = await rooms.passwords.verify(user?.passwordHash, password);
@@ -91,9 +121,7 @@ export async function startSession(
   user: User,
   beginning: Beginning,
 ): Promise<StartedSession | undefined> {
-  const token = createToken();
-  const tokenHash = hashToken(token);
-  if (tokenHash === undefined) throw new Error("a new token is not well-formed");
+  const { token, tokenHash } = createToken("session");
   const ttlMs = beginning.remember ? lifetimes.rememberedTtlMs : lifetimes.sessionTtlMs;
   const data = {
     id: uuidv7(),
@@ -103,12 +131,19 @@ export async function startSession(
     expiresAt: new Date(now() + ttlMs),
     ipAddress: beginning.ipAddress ?? null,
     userAgent: storable(beginning.userAgent),
+    remembered: beginning.remember === true,
   };
+  const origin = { device: deviceName(data.userAgent), ipAddress: data.ipAddress };
   const settings = { actorId: user.id, ipAddress: beginning.ipAddress };
   try {
     const session = await change(prisma, settings, async (transaction) => {
+      const isNewOrigin = await noteOrigin(transaction, user.id, origin);
       await makeRoom(transaction, user.id, lifetimes.sessionsPerUser);
-      return transaction.session.create({ data });
+      const session = await transaction.session.create({ data });
+      if (isNewOrigin && !beginning.isFirst) {
+        await enqueueMail(transaction, "signIn", { userId: user.id, sessionId: session.id }, {});
+      }
+      return session;
     });
     return { kind: "started", session, user, token };
   } catch (error) {

@@ -14,6 +14,8 @@ export interface RetentionRules {
 export interface Deleted {
   readonly sessions: number;
   readonly events: number;
+  /** Links, counters and known devices whose time is over. */
+  readonly leftovers: number;
 }
 
 /**
@@ -36,7 +38,22 @@ export async function deleteOutdated(
   return {
     sessions: await inBatches(() => deleteSessions(prisma, rules.sessionRetentionMs)),
     events: await inBatches(() => deleteEvents(prisma, rules.eventRetentionMs)),
+    leftovers: await deleteLeftovers(prisma),
   };
+}
+
+/** A device that was not used for so long is new when it comes back. */
+const ORIGINS_KEPT_DAYS = 400;
+
+async function deleteLeftovers(prisma: PrismaClient): Promise<number> {
+  const deleted = [
+    await prisma.$executeRaw`DELETE FROM password_resets WHERE expires_at < now()`,
+    await prisma.$executeRaw`DELETE FROM pending_sign_ups WHERE expires_at < now()`,
+    await prisma.$executeRaw`DELETE FROM rate_limits WHERE expire < extract(epoch FROM now()) * 1000 - 3600000`,
+    await prisma.$executeRaw`
+      DELETE FROM known_origins WHERE last_seen_at < now() - make_interval(days => ${ORIGINS_KEPT_DAYS}::int)`,
+  ];
+  return deleted.reduce((sum, count) => sum + count, 0);
 }
 
 function deleteSessions(prisma: PrismaClient, retentionMs: number): Promise<number> {

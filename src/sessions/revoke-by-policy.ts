@@ -2,6 +2,9 @@ import { change } from "../database/change.ts";
 import type { Prisma, PrismaClient } from "../database/generated/client.ts";
 import type { Revoker } from "./revoke.ts";
 
+/** Who ends sessions by policy. That they may is the caller's to know. */
+type PolicyRevoker = Pick<Revoker, "userId" | "sessionId" | "ipAddress">;
+
 /** How many sessions one statement ends: until it has committed, logins and other revocations wait for it. */
 const BATCH_SIZE = 5_000;
 
@@ -19,7 +22,7 @@ export type Policy = Prisma.SessionWhereInput;
 /** How many sessions {@link revokeByPolicy} would end. */
 export function countByPolicy(
   { prisma, now }: PolicyRooms,
-  revoker: Revoker,
+  revoker: PolicyRevoker,
   policy: Policy,
 ): Promise<number> {
   return prisma.session.count({ where: scope(policy, revoker, new Date(now())) });
@@ -32,7 +35,7 @@ export function countByPolicy(
  */
 export async function revokeByPolicy(
   { prisma, now, catchUp }: PolicyRooms,
-  revoker: Revoker,
+  revoker: PolicyRevoker,
   policy: Policy,
   progress: { readonly mayGoOn: () => unknown; readonly onBatch: (revokedCount: number) => void },
 ): Promise<number> {
@@ -65,7 +68,7 @@ export async function revokeByPolicy(
 }
 
 /** Sessions that begin meanwhile are left out: people who log in again would keep it going for ever. */
-function scope(policy: Policy, revoker: Revoker, startedAt: Date): Prisma.SessionWhereInput {
+function scope(policy: Policy, revoker: PolicyRevoker, startedAt: Date): Prisma.SessionWhereInput {
   return {
     AND: [policy, { revokedAt: null, createdAt: { lte: startedAt }, id: { not: revoker.sessionId } }],
   };

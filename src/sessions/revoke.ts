@@ -9,6 +9,8 @@ export interface Revoker {
   readonly userId: string;
   readonly sessionId: string;
   readonly mayEndAnySessions: boolean;
+  /** Whether they proved lately that they are at the device, as ending others of their own sessions needs. */
+  readonly isRecent: boolean;
   readonly ipAddress: string | undefined;
 }
 
@@ -27,18 +29,20 @@ export async function logOut(rooms: RevokeRooms, revoker: Revoker): Promise<Sess
 
 /**
  * Ends one session, by its id. Repeating it changes nothing and gives the same answer. Undefined if there is no
- * such session, or it is another user's and the revoker may not know of it.
+ * such session, or it is another user's and the revoker may not know of it. `notRecent`: it is one of their own, and
+ * not the one that asks (OWASP ASVS 5.0, 7.5.2).
  */
 export async function revokeSession(
   rooms: RevokeRooms,
   revoker: Revoker,
   sessionId: string,
-): Promise<Session | undefined> {
+): Promise<Session | "notRecent" | undefined> {
   if (!isUuid(sessionId)) return undefined;
   const session = await rooms.prisma.session.findUnique({ where: { id: sessionId } });
   if (!session) return undefined;
   const isOwn = session.userId === revoker.userId;
   if (!isOwn && !revoker.mayEndAnySessions) return undefined;
+  if (isOwn && session.id !== revoker.sessionId && !revoker.isRecent) return "notRecent";
   return end(rooms, revoker, sessionId, isOwn ? "REVOKED_BY_USER" : "REVOKED_BY_ADMIN");
 }
 

@@ -1,31 +1,36 @@
 import { validate as isUuid } from "uuid";
 import { change } from "../database/change.ts";
 import type { Prisma, PrismaClient, User } from "../database/generated/client.ts";
-import type { Role, UserStatus } from "./roles.ts";
+import type { Role, Roles, UserStatus } from "./roles.ts";
 import type { Invalid } from "./validation.ts";
 
 export interface AdministerRooms {
   readonly prisma: PrismaClient;
+  readonly roles: Roles;
   /** Resolves once this node has applied what was committed so far. */
   readonly catchUp: () => Promise<void>;
 }
 
 export interface Administrator {
   readonly userId: string;
+  readonly role: Role;
   readonly ipAddress: string | undefined;
 }
 
 export type AdministerOutcome =
   | { readonly kind: "changed"; readonly user: User; readonly revokedCount: number }
   | { readonly kind: "notFound" }
+  /** The administrator would give, or take from somebody, what they may not do themself. */
+  | { readonly kind: "notCovered" }
   | Invalid;
 
 /**
  * Changes a user's role or status. The database ends their sessions in the same transaction (P4). The last
- * active administrator can be neither demoted nor deactivated: nobody could undo it.
+ * active administrator can be neither demoted nor deactivated: nobody could undo it. A role that may change users but is
+ * not ADMIN changes only those who may do no more than it, and gives no more than it has.
  */
 export async function administerUser(
-  { prisma, catchUp }: AdministerRooms,
+  { prisma, roles, catchUp }: AdministerRooms,
   administrator: Administrator,
   userId: string,
   data: { readonly role: Role } | { readonly status: UserStatus },
@@ -36,6 +41,10 @@ export async function administerUser(
     const administrators = await lockAdministrators(transaction);
     const user = await transaction.user.findUnique({ where: { id: userId } });
     if (!user) return { kind: "notFound" };
+    const given = "role" in data ? data.role : user.role;
+    if (!roles.covers(administrator.role, user.role) || !roles.covers(administrator.role, given)) {
+      return { kind: "notCovered" };
+    }
     const isLastAdministrator = administrators.length === 1 && administrators[0] === userId;
     const changed = { ...user, ...data };
     if (isLastAdministrator && (changed.role !== "ADMIN" || changed.status !== "ACTIVE")) {

@@ -19,7 +19,7 @@ const MAX_AT_ONCE = Math.max(1, availableParallelism() - 1);
 /** More logins at once than can be verified in reasonable time. The caller is asked to come back. */
 export class HashingOverloadError extends Error {
   override readonly name = "HashingOverloadError";
-  readonly retryAfterSeconds = 2;
+  readonly retryAfterSeconds: number = 2;
 }
 
 export interface PasswordHasher {

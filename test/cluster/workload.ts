@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
-import { createToken, hashToken } from "../../src/sessions/token.ts";
+import { createToken, hashToken } from "../../src/token.ts";
 import { createPasswordHasher } from "../../src/users/password.ts";
 import { type Cluster, type ClusterNode, DATABASE } from "./cluster.ts";
 import type { History, Operation, Revocation } from "./history.ts";
@@ -82,13 +82,13 @@ export async function createWorkload(
   async function begin(choices: Random): Promise<Subject | undefined> {
     const person = choices.pick(people);
     if (choices.chance(0.06)) return logIn(choices.pick(cluster.nodes), person);
-    const token = createToken();
+    const token = createToken("session").token;
     const sessionId = randomUUID();
     try {
       const { rowCount } = await sql.query(
         `INSERT INTO sessions (id, user_id, token_hash, credential_version, expires_at)
          SELECT $1, id, $3, credential_version, now() + interval '1 day' FROM users WHERE id = $2`,
-        [sessionId, person.id, hashToken(token)],
+        [sessionId, person.id, hashToken("session", token)],
       );
       return rowCount === 1 ? { sessionId, userId: person.id, token } : undefined;
     } catch {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import { print } from "graphql";
-import { LoginDocument, SignUpDocument } from "../../src/client/generated/graphql.ts";
+import { LoginDocument, LogoutDocument, SignUpDocument } from "../../src/client/generated/graphql.ts";
 
 interface GraphQLAnswer<Data> {
   readonly status: number;
@@ -81,4 +81,31 @@ export async function logIn(
   }
   const { token, user, session } = data.login;
   return { ...withToken(url, token), token, userId: user.id, sessionId: session.id, email, password };
+}
+
+/** The value of the session cookie that an answer sets; the empty string if it removes it; undefined if neither. */
+export function cookieSetBy({ headers }: Pick<GraphQLAnswer<unknown>, "headers">): string | undefined {
+  const [cookie] = headers.getSetCookie();
+  return cookie === undefined ? undefined : /^session=([^;]*)/.exec(cookie)?.[1];
+}
+
+/** The same with a session cookie, as a browser sends it to the page that it has it from. */
+export function withCookie(url: string, token: string): TestClient {
+  return createTestClient(url, { cookie: `session=${token}` }, token);
+}
+
+/** Another session of a user that exists, by cookie. */
+export async function logInByCookie(
+  url: string,
+  { email, password }: { readonly email: string; readonly password: string },
+): Promise<TestClient & { readonly token: string; readonly sessionId: string }> {
+  const answer = await createTestClient(url).run(LoginDocument, { input: { email, password } });
+  const token = cookieSetBy(answer);
+  if (answer.data?.login.__typename !== "LoginSuccess" || !token) throw new Error("no login by cookie");
+  return { ...withCookie(url, token), token, sessionId: answer.data.login.session.id };
+}
+
+/** Resolves once the node has applied everything that was committed until now: a logout answers only after that. */
+export async function settle(url: string): Promise<void> {
+  await (await signUp(url)).run(LogoutDocument);
 }

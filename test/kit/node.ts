@@ -31,6 +31,9 @@ export async function startTestNode(kind: DatabaseKind, options: TestNodeOptions
     PORT: "0",
     ADMIN_EMAIL: ADMIN.email,
     ADMIN_PASSWORD: ADMIN.password,
+    // All the clients of a test come from one address.
+    SIGN_UPS_PER_ADDRESS: "1000000",
+    LOGIN_FAILURES_PER_ADDRESS: "1000000",
     ...database.settings,
     ...options.settings,
   });

@@ -52,6 +52,11 @@ export function createSessionStore() {
           userAgent: null,
           revokedAt: null,
           revocationReason: null,
+          remembered: false,
+          authenticatedAt: new Date(NOW),
+          previousTokenHash: null,
+          tokenRotatedAt: null,
+          reportTokenHash: null,
           ...session,
         },
         user: {

@@ -69,6 +69,11 @@ describe("the schema", () => {
     ["Mutation", "revokeAllSessions(exceptCurrent: Boolean, userId: ID): RevokeAllSessionsResult!"],
     ["Mutation", "changeUserRole(role: Role!, userId: ID!): ChangeUserRoleResult!"],
     ["Mutation", "setUserStatus(status: UserStatus!, userId: ID!): SetUserStatusResult!"],
+    ["Mutation", "changePassword(input: ChangePasswordInput!): ChangePasswordResult!"],
+    ["Mutation", "reauthenticate(password: String!): ReauthenticateResult!"],
+    ["Mutation", "requestPasswordReset(email: String!): Boolean!"],
+    ["Mutation", "resetPassword(input: ResetPasswordInput!): ResetPasswordResult!"],
+    ["Mutation", "reportSession(token: String!): RevokeSessionResult!"],
     ["Subscription", "sessionRevoked(scope: RevocationScope): SessionRevocation!"],
     ["UserConnection", "totalCount: Int!"],
     ["SessionConnection", "totalCount: Int!"],
@@ -76,8 +81,9 @@ describe("the schema", () => {
     expect(signatures(type)).toContain(signature);
   });
 
-  test("answers every mutation with a union whose failures are Errors", () => {
+  test("answers every mutation with a union whose failures are Errors, but the one that tells nothing", () => {
     for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
+      if (field.name === "requestPasswordReset") continue;
       const result = getNamedType(field.type);
       if (!isUnionType(result)) throw new Error(`${field.name} is no union`);
       for (const member of result.getTypes()) {
