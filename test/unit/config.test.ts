@@ -42,6 +42,24 @@ describe("the settings", () => {
     expect(config.trustProxy("11.1.2.3", 0)).toBe(false);
   });
 
+  test("read roles with what they may do", () => {
+    const { addedRoles } = readConfig({
+      ROLES: "AUDITOR:read-sessions, CLERK:change-users+end-sessions,MEMBER",
+    });
+    expect(addedRoles.map(({ name, capabilities }) => [name, capabilities])).toEqual([
+      ["AUDITOR", ["readAnySessions"]],
+      ["CLERK", ["changeUsers", "endAnySessions"]],
+      ["MEMBER", []],
+    ]);
+  });
+
+  test("read where mail goes and comes from", () => {
+    const settings = { SMTP_URL: "smtps://mail.example.com", PUBLIC_URL: "https://login.example.com" };
+    for (const from of ["no-reply@example.com", "Example <no-reply@example.com>"]) {
+      expect(readConfig({ ...settings, MAIL_FROM: from }).mailFrom).toBe(from);
+    }
+  });
+
   test.each([
     ["PORT", "x"],
     ["PORT", "-1"],
@@ -76,6 +94,22 @@ describe("the settings", () => {
     ["REVOCATION_BOUND_MS", "0"],
     ["REVOCATION_BOUND_MS", "10s"],
     ["LOG_LEVEL", "loud"],
+    ["ROLES", "auditor"],
+    ["ROLES", "ADMIN:read-sessions"],
+    ["ROLES", "AUDITOR:read-everything"],
+    ["ROLES", "AUDITOR:"],
+    ["ROLES", "AUDITOR:read-sessions:end-sessions"],
+    ["ROLES", "AUDITOR,AUDITOR"],
+    ["ROLES", "__PROTO__"],
+    ["SMTP_URL", "mail.example.com"],
+    ["SMTP_URL", "smtp://mail.example.com"],
+    ["MAIL_FROM", "Example"],
+    ["MAIL_FROM", "Example <no-reply@example.com>\r\nBcc: all@example.com"],
+    ["SIGN_UP_DISCLOSES", "no"],
+    ["LOGIN_FAILURES_PER_ADDRESS", "0"],
+    ["SIGN_UPS_PER_ADDRESS", "0"],
+    ["REVOKING_NEEDS_RECENT_AUTHENTICATION", "1"],
+    ["UNUSUAL_ACTIVITY", "panic"],
   ])("refuse %s=%s with a message that names it", (name, value) => {
     expect(() => readConfig({ [name]: value })).toThrow(OperatorError);
     expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`^Bad settings:\\n  ${name} \\S.*$`));
