@@ -40,7 +40,7 @@ export interface Rooms {
 }
 
 /** What the operator decides about accounts. */
-export interface Policies {
+interface Policies {
   /** Whether a sign-up says that an email is taken. */
   readonly signUpDiscloses: boolean;
   /** Whether ending other sessions of one's own needs a recent proof of the password. */

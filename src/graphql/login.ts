@@ -151,8 +151,9 @@ builder.mutationFields((t) => ({
       const throttled = await context.throttle.signUp(context.origin.ipAddress);
       if (throttled) return new TooManyAttemptsError(throttled);
       return withHashing(async () => {
-        const { signUpDiscloses } = context.policies;
-        const outcome = await (signUpDiscloses ? signUp : requestSignUp)(context, input);
+        const outcome = context.policies.signUpDiscloses
+          ? await signUp(context, input)
+          : await requestSignUp(context, input, context.origin.ipAddress);
         switch (outcome.kind) {
           case "invalid":
             return new ValidationError(outcome);

@@ -12,10 +12,12 @@ export type UnusualActivityPolicy = "off" | "notify" | "revoke";
 /**
  * Whether a token comes from another network and another device at once than its session was begun on. People change
  * networks all day and update browsers, but hardly carry a session from one browser to another. It does not see a thief who
- * copies the user agent, or who sits in the same network.
+ * copies the user agent, or who sits in the same network; and of a session that does not say where it was begun it knows
+ * nothing.
  */
 export function isUnusual(session: Pick<Session, "ipAddress" | "userAgent">, origin: Origin): boolean {
-  if ((origin.userAgent ?? null) === session.userAgent) return false;
+  if (session.userAgent === null || session.ipAddress === null) return false;
+  if (origin.userAgent === session.userAgent) return false;
   if (networkOf(origin.ipAddress, ONE_SITE) === networkOf(session.ipAddress, ONE_SITE)) return false;
   return deviceName(origin.userAgent ?? null) !== deviceName(session.userAgent);
 }

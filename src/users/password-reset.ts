@@ -30,7 +30,7 @@ export async function requestPasswordReset(
   ipAddress: string | undefined,
 ): Promise<void> {
   const checked = emailSchema.safeParse(email.slice(0, EMAIL_MAX_LENGTH + 1));
-  if (!checked.success || (await throttle.passwordReset(checked.data, ipAddress))) return;
+  if (!checked.success || (await throttle.mailTo(checked.data, ipAddress))) return;
   await enqueueMail(prisma, "passwordReset", {}, { email: checked.data });
 }
 

@@ -6,6 +6,7 @@ import { enqueueMail } from "../database/outbox.ts";
 import { createToken, hashToken } from "../token.ts";
 import type { PasswordHasher } from "./password.ts";
 import type { Role } from "./roles.ts";
+import type { Throttle } from "./throttle.ts";
 import {
   emailSchema,
   type Invalid,
@@ -56,16 +57,21 @@ export async function signUp(
 
 /**
  * Takes a sign-up whose answer is not to tell whether the email is taken (OWASP ASVS 5.0, 6.3.8): what is done and said is
- * the same, and a mail to that address says the rest. Throws `HashingOverloadError`.
+ * the same, and a mail to that address says the rest. Too many mails to one address are dropped without a word. Throws
+ * `HashingOverloadError`.
  */
 export async function requestSignUp(
-  { prisma, passwords }: SignUpRooms,
+  { prisma, passwords, throttle }: SignUpRooms & { readonly throttle: Throttle },
   input: SignUpInput,
+  ipAddress: string | undefined,
 ): Promise<{ readonly kind: "requested"; readonly email: string } | Invalid> {
   const checked = validate(signUpSchema, input, "input");
   if (checked.kind === "invalid") return checked;
   const { email, name, password } = checked.value;
-  await enqueueMail(prisma, "signUp", {}, { email, name, passwordHash: await passwords.hash(password) });
+  const passwordHash = await passwords.hash(password);
+  if (!(await throttle.mailTo(email, ipAddress))) {
+    await enqueueMail(prisma, "signUp", {}, { email, name, passwordHash });
+  }
   return { kind: "requested", email };
 }
 

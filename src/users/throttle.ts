@@ -17,8 +17,8 @@ const LONGEST_DELAY_S = 900;
  * in a row. The known networks are exempt, so that many guessers together cannot lock the owner out.
  */
 const FAILURES_PER_ACCOUNT = 100;
-/** Reset mails to one address an hour: what somebody needs who does not find the first ones. */
-const RESETS_PER_ACCOUNT = 5;
+/** Mails an hour that strangers can have sent to one address: what somebody needs who does not find the first ones. */
+const MAILS_PER_ACCOUNT = 5;
 
 export interface ThrottleSettings {
   /** Failed logins of one client address a day, over all accounts. */
@@ -33,7 +33,7 @@ export interface Throttled {
 }
 
 /** An attempt at a password that counts as failed until it is said otherwise. */
-export interface Attempt {
+interface Attempt {
   readonly kind: "admitted";
   /** The password was right: the account's owner starts afresh from this address. */
   readonly succeeded: () => Promise<void>;
@@ -60,7 +60,8 @@ export interface Throttle {
     sessionId: string,
   ) => Promise<Attempt | Throttled>;
   readonly signUp: (ipAddress: string | undefined) => Promise<Throttled | undefined>;
-  readonly passwordReset: (account: string, ipAddress: string | undefined) => Promise<Throttled | undefined>;
+  /** A mail to an address that nobody has proved to be theirs. */
+  readonly mailTo: (account: string, ipAddress: string | undefined) => Promise<Throttled | undefined>;
   /** The owner proved by mail who they are: what others did to the account's counters is forgotten. */
   readonly forgive: (account: string) => Promise<void>;
 }
@@ -84,8 +85,8 @@ export function createThrottle(prisma: PrismaClient, settings: ThrottleSettings)
   const byAccount = limiter("login account", FAILURES_PER_ACCOUNT, DAY_S);
   const byAddress = limiter("login address", settings.loginFailuresPerAddress, DAY_S);
   const signUps = limiter("sign-up address", settings.signUpsPerAddress, HOUR_S);
-  const resetsByAddress = limiter("reset address", settings.signUpsPerAddress, HOUR_S);
-  const resetsByAccount = limiter("reset account", RESETS_PER_ACCOUNT, HOUR_S);
+  const mailsByAddress = limiter("mail address", settings.signUpsPerAddress, HOUR_S);
+  const mailsByAccount = limiter("mail account", MAILS_PER_ACCOUNT, HOUR_S);
 
   /** Counts a failure in advance, and says how long this attempt has to wait, in milliseconds. */
   async function countFailure(pair: string): Promise<number> {
@@ -162,11 +163,11 @@ export function createThrottle(prisma: PrismaClient, settings: ThrottleSettings)
       return waitMs > 0 ? throttled(waitMs) : undefined;
     },
 
-    async passwordReset(account, ipAddress) {
+    async mailTo(account, ipAddress) {
       const [address, email] = [key(networkOf(ipAddress, ONE_CLIENT)), key(account.toLowerCase())];
       const waits = await Promise.all([
-        refusal(resetsByAddress.consume(address)),
-        refusal(resetsByAccount.consume(email)),
+        refusal(mailsByAddress.consume(address)),
+        refusal(mailsByAccount.consume(email)),
       ]);
       const waitMs = Math.max(...waits);
       return waitMs > 0 ? throttled(waitMs) : undefined;
