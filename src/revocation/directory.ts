@@ -1,10 +1,11 @@
 import pLimit from "p-limit";
 import { createDueTimes } from "./due-times.ts";
 import { createFollowers, type FollowedKey, type SessionEnds } from "./followers.ts";
-import { type Lease, ServedSession } from "./lease.ts";
+import type { Lease, ServedSession } from "./lease.ts";
 import type { SessionEvent } from "./log.ts";
 import { toRevocationReason } from "./reasons.ts";
 import type { RecentEvents } from "./recent-events.ts";
+import { createServedSessions } from "./served-sessions.ts";
 import type { SessionEnd } from "./session-end.ts";
 import type { SessionKey, Snapshot } from "./snapshot.ts";
 import { judge, type Validity, type ValidityRules } from "./validity.ts";
@@ -68,8 +69,7 @@ export interface Directory {
 }
 
 export function createDirectory(options: DirectoryOptions): Directory {
-  const byTokenHash = new Map<string, ServedSession>();
-  const bySessionId = new Map<string, ServedSession>();
+  const sessions = createServedSessions(options.capacity);
   const loads = new Map<string, Promise<Resolution | undefined>>();
   const { recent } = options;
   const followers = createFollowers();
@@ -91,14 +91,14 @@ export function createDirectory(options: DirectoryOptions): Directory {
   }
 
   function end(served: ServedSession, sessionEnd: SessionEnd): void {
-    forget(served);
+    sessions.forget(served);
     // Followers first: ending the lease stops whatever would still tell them.
     followers.tell(sessionEnd);
     served.finish(sessionEnd);
   }
 
   function lose(served: ServedSession): void {
-    forget(served);
+    sessions.forget(served);
     served.lose();
   }
 
@@ -109,48 +109,10 @@ export function createDirectory(options: DirectoryOptions): Directory {
     return validity.valid;
   }
 
-  function forget(served: ServedSession): void {
-    const { tokenHash } = served.snapshot.session;
-    if (byTokenHash.get(tokenHash) === served) byTokenHash.delete(tokenHash);
-    if (bySessionId.get(served.id) === served) bySessionId.delete(served.id);
-  }
-
   /** Takes what was read into memory. Leases that are held on the session live on. */
   function admit(snapshot: Snapshot): void {
-    let served = bySessionId.get(snapshot.session.id);
-    if (served) {
-      const { tokenHash } = served.snapshot.session;
-      if (byTokenHash.get(tokenHash) === served) byTokenHash.delete(tokenHash);
-      served.snapshot = snapshot;
-      served.lastSeenAt = Math.max(served.lastSeenAt, snapshot.session.lastSeenAt.getTime());
-    } else {
-      served = new ServedSession(snapshot);
-      bySessionId.set(served.id, served);
-    }
-    served.isDoubted = false;
-    byTokenHash.set(snapshot.session.tokenHash, served);
+    const served = sessions.put(snapshot);
     if (served.connections > 0) schedule(served);
-  }
-
-  function onReleased(served: ServedSession): void {
-    const isFindable = byTokenHash.get(served.snapshot.session.tokenHash) === served;
-    if (served.leases === 0 && !isFindable) forget(served);
-    evict();
-  }
-
-  /**
-   * Forgets the sessions used longest ago, as far as nobody holds them. Only when a lease was released: whoever
-   * loads a session takes a lease on it next, and must still find it.
-   */
-  function evict(): void {
-    let surplus = byTokenHash.size - options.capacity;
-    if (surplus <= 0) return;
-    for (const served of byTokenHash.values()) {
-      if (served.leases > 0) continue;
-      forget(served);
-      surplus -= 1;
-      if (surplus <= 0) return;
-    }
   }
 
   /**
@@ -165,12 +127,12 @@ export function createDirectory(options: DirectoryOptions): Directory {
       const missed = recent.since(began);
       if (!missed) continue;
       if (!snapshot) {
-        const lost = "id" in key ? bySessionId.get(key.id) : undefined;
+        const lost = "id" in key ? sessions.ofSession(key.id) : undefined;
         if (lost && !missed.some((event) => event.sessionId === lost.id)) lose(lost);
         return { kind: "unknown" };
       }
       if (missed.some((event) => event.sessionId === snapshot.session.id)) continue;
-      const served = bySessionId.get(snapshot.session.id);
+      const served = sessions.ofSession(snapshot.session.id);
       const validity = judgeNow(snapshot, served?.lastSeenAt ?? 0);
       if (validity.valid) {
         admit(snapshot);
@@ -229,18 +191,17 @@ export function createDirectory(options: DirectoryOptions): Directory {
 
   /** A lease if the session is in memory and valid; nothing is awaited between the judgement and the lease. */
   function take(tokenHash: string, purpose: "use" | "connect"): Lease | undefined {
-    const served = byTokenHash.get(tokenHash);
+    const served = sessions.ofToken(tokenHash);
     if (!served || served.isDoubted) return undefined;
     if (!judgeNow(served.snapshot, served.lastSeenAt).valid) {
       // Only the database knows whether it was used on another node meanwhile.
-      byTokenHash.delete(tokenHash);
+      sessions.hide(served);
       return undefined;
     }
     if (purpose === "use") noteUse(served);
-    // A Map keeps the order of insertion: moving to its end is what makes it least-recently-used.
-    byTokenHash.delete(tokenHash);
-    byTokenHash.set(tokenHash, served);
-    return served.lease({ onReleased, onConnected: schedule, onUsed: noteUse });
+    sessions.touch(served);
+    // Room is made when a lease is released, not before: whoever loads a session takes a lease on it next.
+    return served.lease({ onReleased: sessions.tidy, onConnected: schedule, onUsed: noteUse });
   }
 
   return {
@@ -262,7 +223,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
 
     async confirm(lease) {
       if (lease.ended || lease.isLost) return false;
-      const served = bySessionId.get(lease.current.session.id);
+      const served = sessions.ofSession(lease.current.session.id);
       // Also when its time has come and the database, which has to end it, cannot be asked.
       const isBelieved = served && !served.isDoubted && judgeNow(served.snapshot, served.lastSeenAt).valid;
       if (isBelieved && options.isFresh()) return true;
@@ -272,7 +233,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
 
     apply(event) {
       recent.add(event);
-      const served = bySessionId.get(event.sessionId);
+      const served = sessions.ofSession(event.sessionId);
       if (event.type === "SESSION_REVOKED") {
         const sessionEnd: SessionEnd = {
           sessionId: event.sessionId,
@@ -288,27 +249,27 @@ export function createDirectory(options: DirectoryOptions): Directory {
       // Whoever has loaded a session has seen at least its beginning.
       if (!served || event.type === "SESSION_CREATED") return;
       // Changed, or of a type that only a newer version knows: what is in memory is no longer to be believed.
-      byTokenHash.delete(served.snapshot.session.tokenHash);
+      sessions.hide(served);
       served.isDoubted = true;
       if (served.leases > 0) void refresh(served);
-      else forget(served);
+      else sessions.forget(served);
     },
 
     doubt(log) {
       recent.doubt();
-      byTokenHash.clear();
+      sessions.hideAll();
       // In another log their events may never come.
       if (log === "another") endedBeforeEvent.clear();
-      for (const served of bySessionId.values()) {
+      for (const served of sessions.all()) {
         served.isDoubted = true;
         if (served.leases > 0) void verifying(() => verify(served));
-        else forget(served);
+        else sessions.forget(served);
       }
     },
 
     follow: followers.follow,
 
-    isOnline: (sessionId) => (bySessionId.get(sessionId)?.connections ?? 0) > 0,
+    isOnline: (sessionId) => (sessions.ofSession(sessionId)?.connections ?? 0) > 0,
 
     endDueLeases: dueTimes.check,
   };
