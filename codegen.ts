@@ -13,6 +13,9 @@ const config: CodegenConfig = {
       config: {
         useTypeImports: true,
         enumsAsTypes: true,
+        // Text is what is sent, and far smaller than a syntax tree.
+        documentMode: "string",
+        pureMagicComment: true,
         scalars: { DateTime: "string", ID: "string" },
       },
     },

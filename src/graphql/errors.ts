@@ -88,7 +88,7 @@ export function createErrorMask(log: Logger): (error: unknown) => GraphQLError {
       // graphql's own errors at this point are about variables, and have no code.
       return shown.extensions["code"]
         ? shown
-        : locate(failure(shown.message, { ...shown.extensions, code: "BAD_REQUEST" }), shown);
+        : locate(failure(withoutValues(shown.message), { ...shown.extensions, code: "BAD_REQUEST" }), shown);
     }
     const shown =
       cause instanceof TailBehindError || isUnavailable(cause)
@@ -97,6 +97,22 @@ export function createErrorMask(log: Logger): (error: unknown) => GraphQLError {
     log.error({ err: cause, path: located?.path }, "an operation failed");
     return locate(shown, located);
   };
+}
+
+/** What can be said about the type of a variable: names of the schema, and what the client calls a field. */
+const EXPECTATION =
+  /Expected value of (?:non-null )?type "[\w![\]]+" (?:not to be null|not to include unknown field "\w+"|to include required field "\w+")/;
+
+/**
+ * What graphql says of a variable, but for the value, which may hold a password: clients write errors into their logs. As in
+ * `Variable "$input" got an invalid value at "input.email".`
+ */
+function withoutValues(message: string): string {
+  const name = /^Variable "\$(\w+)"/.exec(message)?.[1];
+  if (!name) return message;
+  const place = new RegExp(` at "(${name}[\\w.[\\]]*)"`).exec(message)?.[1];
+  const expectation = EXPECTATION.exec(message)?.[0];
+  return `Variable "$${name}" got an invalid value${place ? ` at "${place}"` : ""}.${expectation ? ` ${expectation}.` : ""}`;
 }
 
 /** The error at the place of the operation where it happened. */

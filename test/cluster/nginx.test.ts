@@ -6,7 +6,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
-import { print } from "graphql";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import WebSocket from "ws";
 import { LoginDocument, SessionRevokedDocument } from "../../src/client/generated/graphql.ts";
@@ -142,7 +141,7 @@ describe.skipIf(isMissing)("three nodes behind nginx, round robin, with TLS", ()
     }
     const proxy = await startNginx(nodes);
 
-    const login = await post(proxy, print(LoginDocument), { variables: { input: ADMIN } });
+    const login = await post(proxy, String(LoginDocument), { variables: { input: ADMIN } });
     expect(login.cookie).toMatch(/^__Host-Http-session=lls_\w+; .*Secure/);
     const cookie = login.cookie?.split(";")[0] ?? "";
     const viewer = () => post(proxy, "{ viewer { email } currentSession { id ipAddress } }", { cookie });
@@ -198,7 +197,7 @@ async function subscribe({ port, ca }: Proxy, cookie: string) {
   socket.on("message", (data) => {
     const { type, id, payload } = JSON.parse(String(data));
     if (type === "connection_ack") {
-      const query = print(SessionRevokedDocument);
+      const query = String(SessionRevokedDocument);
       socket.send(JSON.stringify({ id: "events", type: "subscribe", payload: { query } }));
       socket.send(JSON.stringify({ id: "probe", type: "subscribe", payload: { query: "{ __typename }" } }));
     }

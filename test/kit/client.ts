@@ -1,7 +1,10 @@
 import { randomUUID } from "node:crypto";
-import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
-import { print } from "graphql";
-import { LoginDocument, LogoutDocument, SignUpDocument } from "../../src/client/generated/graphql.ts";
+import {
+  LoginDocument,
+  LogoutDocument,
+  SignUpDocument,
+  type TypedDocumentString,
+} from "../../src/client/generated/graphql.ts";
 
 interface GraphQLAnswer<Data> {
   readonly status: number;
@@ -14,7 +17,7 @@ interface GraphQLAnswer<Data> {
 export interface TestClient {
   readonly token: string | undefined;
   readonly run: <Data, Variables>(
-    document: TypedDocumentNode<Data, Variables> | string,
+    document: TypedDocumentString<Data, Variables> | string,
     variables?: Variables,
   ) => Promise<GraphQLAnswer<Data>>;
 }
@@ -35,12 +38,14 @@ export function createTestClient(
 ): TestClient {
   return {
     token,
-    async run<Data, Variables>(document: TypedDocumentNode<Data, Variables> | string, variables?: Variables) {
-      const query = typeof document === "string" ? document : print(document);
+    async run<Data, Variables>(
+      document: TypedDocumentString<Data, Variables> | string,
+      variables?: Variables,
+    ) {
       const response = await fetch(`${url}/graphql`, {
         method: "POST",
         headers: { "content-type": "application/json", ...headers },
-        body: JSON.stringify({ query, variables }),
+        body: JSON.stringify({ query: String(document), variables }),
       });
       const { data, errors = [] } = (await response.json()) as Partial<GraphQLAnswer<Data>>;
       return { status: response.status, headers: response.headers, data, errors };

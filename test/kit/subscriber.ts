@@ -1,4 +1,3 @@
-import { print } from "graphql";
 import { createClient as createSseClient } from "graphql-sse";
 import { type Client, createClient } from "graphql-ws";
 import WebSocket from "ws";
@@ -32,7 +31,7 @@ export interface WebSocketSubscriber extends Subscriber {
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
 }
 
-const SUBSCRIPTION = print(SessionRevokedDocument);
+const SUBSCRIPTION = String(SessionRevokedDocument);
 
 /** Subscribes with the stock graphql-ws client and its default options; resolves when the server knows of it. */
 export async function subscribeByWebSocket(
@@ -57,7 +56,7 @@ export async function followEvents(
 ): Promise<Subscriber<LoggedEvent> & Pick<WebSocketSubscriber, "closed">> {
   const { client, closed } = connect(url, token);
   const subscriber = collect<FollowSessionEventsSubscription, LoggedEvent>(
-    (sink) => client.subscribe({ query: print(FollowSessionEventsDocument), variables }, sink),
+    (sink) => client.subscribe({ query: String(FollowSessionEventsDocument), variables }, sink),
     (data) => data.sessionEvents,
   );
   await isServed(client, closed.promise);

@@ -1,0 +1,333 @@
+import { watchDevice } from "./device.ts";
+import {
+  ChangePasswordDocument,
+  type ChangePasswordInput,
+  type ChangePasswordMutation,
+  LoginDocument,
+  type LoginInput,
+  type LoginMutation,
+  LogoutDocument,
+  MySessionsDocument,
+  type MySessionsQuery,
+  ReauthenticateDocument,
+  type ReauthenticateMutation,
+  type RevocationReason,
+  RevokeAllSessionsDocument,
+  type RevokeAllSessionsMutation,
+  RevokeSessionDocument,
+  type RevokeSessionMutation,
+  SignUpDocument,
+  type SignUpInput,
+  type SignUpMutation,
+  type TypedDocumentString,
+  ViewerDocument,
+} from "./generated/graphql.ts";
+import { createLive, type Live } from "./live.ts";
+import {
+  createSessionStore,
+  type SessionInfo,
+  type SessionState,
+  type SessionUser,
+  SignedOutError,
+  type SignOutCause,
+} from "./state.ts";
+import { alone, createTabs, type TabMessage } from "./tabs.ts";
+import { createTransport, inMemory, RefusedError, type TokenStorage } from "./transport.ts";
+
+export { type PerSignIn, perSignIn } from "./per-sign-in.ts";
+export {
+  type SessionInfo,
+  type SessionState,
+  type SessionUser,
+  SignedOutError,
+  type SignOutCause,
+} from "./state.ts";
+export { inMemory, RefusedError, type TokenStorage, UnavailableError } from "./transport.ts";
+export type { RevocationReason };
+
+export interface SessionClientOptions {
+  /** Where the service speaks GraphQL: `https://login.example.com/graphql`. */
+  readonly url: string;
+  /** `cookie`, the default in a browser, needs no storage. Elsewhere `bearer`, with a token that the client keeps. */
+  readonly credentials?: "cookie" | "bearer";
+  /** Where a bearer token is kept; by default in memory. */
+  readonly storage?: TokenStorage;
+  readonly fetch?: typeof globalThis.fetch;
+  /** A WebSocket class; by default the global one. */
+  readonly webSocketImpl?: unknown;
+  /** Hears what went wrong in the background; by default nobody does. */
+  readonly onError?: (error: unknown) => void;
+}
+
+type Without<T, Key extends PropertyKey> = T extends unknown ? Omit<T, Key> : never;
+
+/** A client of the service: who is signed in, and being told at once when they are not any more. */
+export interface SessionClient {
+  /** The state now. The same object until it changes. */
+  readonly getSnapshot: () => SessionState;
+  /** Calls back after each change of the state; gives back what ends that. */
+  readonly subscribe: (listener: () => void) => () => void;
+  /** Calls back when a session ends that this client did not end itself. */
+  readonly onRevoked: (listener: (cause: SignOutCause | undefined) => void) => () => void;
+  /** Something that holds data of whoever is signed in: `clear` is called, and waited for, before anybody hears of a sign-out. */
+  readonly registerCache: (clear: () => unknown) => () => void;
+  readonly login: (input: Without<LoginInput, "returnToken">) => Promise<LoginMutation["login"]>;
+  readonly signUp: (input: Without<SignUpInput, "returnToken">) => Promise<SignUpMutation["signUp"]>;
+  /** Ends the session at the service. Throws `UnavailableError`; the session lives on then. */
+  readonly logout: () => Promise<void>;
+  readonly changePassword: (
+    input: Without<ChangePasswordInput, "returnToken">,
+  ) => Promise<ChangePasswordMutation["changePassword"]>;
+  readonly reauthenticate: (password: string) => Promise<ReauthenticateMutation["reauthenticate"]>;
+  /** The user's active sessions, this one first. */
+  readonly sessions: () => Promise<MySessionsQuery["mySessions"]>;
+  readonly revoke: (sessionId: string) => Promise<RevokeSessionMutation["revokeSession"]>;
+  readonly revokeAll: (options?: {
+    readonly exceptCurrent?: boolean;
+  }) => Promise<RevokeAllSessionsMutation["revokeAllSessions"]>;
+  /** Runs any operation of the service. Throws `UnavailableError`, `RefusedError`, `SignedOutError`. */
+  readonly run: <Data, Variables>(
+    document: TypedDocumentString<Data, Variables>,
+    variables: Variables,
+  ) => Promise<Data>;
+  /**
+   * Like the global `fetch`, with the session's credentials, for the app's own requests to the service or to others that honour
+   * its sessions. Aborted when the session ends; an answer of `UNAUTHENTICATED` makes the client look whether it has.
+   */
+  readonly fetch: typeof globalThis.fetch;
+  /** Runs a subscription of the app over the connection that the client has anyway. */
+  readonly subscribeOperation: Live["subscribe"];
+  /** Asks the service who is signed in. */
+  readonly check: () => Promise<void>;
+  /** Closes the connection and stops listening; nobody is signed out. */
+  readonly close: () => void;
+}
+
+/** The pause before the service is asked again that could not be reached doubles from here to there. Milliseconds. */
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 30_000;
+/** The pause before a connection is tried again that the service ended without a word, though the session lives. */
+const DOUBT_PAUSE_MS = 5_000;
+/** A page that was away for so long may have slept. */
+const ASLEEP_AFTER_MS = 30_000;
+/** For what is not to be aborted by a sign-out, because it brings one about or follows it. */
+const NEVER = new AbortController().signal;
+
+export function createSessionClient(options: SessionClientOptions): SessionClient {
+  const isPage = typeof document !== "undefined" && typeof BroadcastChannel !== "undefined";
+  const usesCookie = (options.credentials ?? (isPage ? "cookie" : "bearer")) === "cookie";
+  const tokens = usesCookie ? undefined : (options.storage ?? inMemory());
+  const onError = options.onError ?? (() => {});
+  const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
+  const store = createSessionStore(onError);
+  const transport = createTransport({ url: options.url, fetch, tokens });
+  const tabs = usesCookie && isPage ? createTabs(`live-logout ${options.url}`, hear) : alone;
+  /** While a logout is under way that was asked for here, its end is no news to anybody. */
+  let isLeaving = false;
+  let isClosed = false;
+  let checking: Promise<void> | undefined;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  let failures = 0;
+  let stopLeading: (() => void) | undefined;
+  let restart: ReturnType<typeof setTimeout> | undefined;
+
+  const live = createLive({
+    url: options.url,
+    webSocketImpl: options.webSocketImpl ?? globalThis.WebSocket,
+    tokens,
+    onEnd: (cause) => leave(cause),
+    async onDoubt(reason) {
+      // The service tells the reason in words; if it cannot be asked, the bare reason has to do.
+      await check();
+      if (store.current().status !== "signedIn" || isClosed) return;
+      if (reason) return leave({ reason, message: "You were logged out." });
+      restart = setTimeout(() => stopLeading && live.start(), DOUBT_PAUSE_MS);
+    },
+  });
+
+  function enter(user: SessionUser, session: SessionInfo, isNew: boolean): void {
+    store.signIn(user, session, isNew);
+    stopLeading ??= tabs.lead(() => live.start());
+  }
+
+  function disconnect(): void {
+    clearTimeout(restart);
+    stopLeading?.();
+    stopLeading = undefined;
+    live.stop();
+  }
+
+  function leave(cause: SignOutCause | undefined, { tellsTabs = true } = {}): void {
+    const before = store.current();
+    disconnect();
+    void tokens?.set(undefined);
+    store.signOut(cause, isLeaving);
+    if (tellsTabs && before.status === "signedIn") {
+      tabs.tell({ kind: "signedOut", sessionId: before.session.id, cause });
+    }
+  }
+
+  /** What another tab says. */
+  function hear(message: TabMessage): void {
+    const state = store.current();
+    if (message.kind === "changed") return void check();
+    // Signed in anew meanwhile: that other session's end is not this one's.
+    if (state.status === "signedIn" && state.session.id !== message.sessionId) return void check();
+    leave(message.cause, { tellsTabs: false });
+  }
+
+  function check(): Promise<void> {
+    checking ??= look().finally(() => {
+      checking = undefined;
+    });
+    return checking;
+  }
+
+  async function look(): Promise<void> {
+    clearTimeout(retry);
+    try {
+      const { viewer, currentSession } = await transport.run(ViewerDocument, {}, store.era());
+      failures = 0;
+      if (viewer && currentSession) enter(viewer, currentSession, false);
+      else leave(undefined);
+    } catch (error) {
+      if (error instanceof SignedOutError || isClosed) return;
+      if (error instanceof RefusedError && error.code === "UNAUTHENTICATED") return leave(causeOf(error));
+      onError(error);
+      const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures++);
+      retry = setTimeout(() => void check(), pause * (0.5 + Math.random() / 2));
+    }
+  }
+
+  /** Runs an operation; whoever turns out to be signed out by it is. */
+  async function run<Data, Variables>(
+    document: TypedDocumentString<Data, Variables>,
+    variables: Variables,
+    era = store.era(),
+  ): Promise<Data> {
+    try {
+      return await transport.run(document, variables, era);
+    } catch (error) {
+      if (error instanceof RefusedError && error.code === "UNAUTHENTICATED" && !era.aborted) {
+        if (store.current().status === "signedIn") leave(causeOf(error));
+      }
+      throw error;
+    }
+  }
+
+  /** The session of a login or a sign-up. */
+  async function begin(token: string | null | undefined): Promise<void> {
+    if (token) await tokens?.set(token);
+    const { viewer, currentSession } = await transport.run(ViewerDocument, {}, NEVER);
+    if (!viewer || !currentSession) throw new SignedOutError();
+    disconnect();
+    enter(viewer, currentSession, true);
+    tabs.tell({ kind: "changed" });
+  }
+
+  const returnToken = tokens ? true : undefined;
+  const stopWatching = isPage ? watchDevice({ onBack, onReturn }) : () => {};
+  /** The network is back. */
+  function onBack(): void {
+    live.wake();
+    void check();
+  }
+  /** The page is looked at again; `awayMs` later. */
+  function onReturn(awayMs: number): void {
+    live.wake();
+    // A connection that slept with its device may be dead without anybody having noticed.
+    if (awayMs > ASLEEP_AFTER_MS) live.renew();
+    void check();
+  }
+
+  void check();
+
+  return {
+    getSnapshot: store.current,
+    subscribe: store.subscribe,
+    registerCache: store.registerCache,
+    onRevoked: store.onRevoked,
+    async login(input) {
+      const { login } = await run(LoginDocument, { input: { ...input, returnToken } }, NEVER);
+      if (login.__typename === "LoginSuccess") await begin(login.token);
+      return login;
+    },
+    async signUp(input) {
+      const { signUp } = await run(SignUpDocument, { input: { ...input, returnToken } }, NEVER);
+      if (signUp.__typename === "LoginSuccess") await begin(signUp.token);
+      return signUp;
+    },
+    async logout() {
+      isLeaving = true;
+      try {
+        await transport.run(LogoutDocument, {}, NEVER);
+        leave(undefined);
+      } catch (error) {
+        // A session that has ended already is what was asked for.
+        if (!(error instanceof RefusedError) || error.code !== "UNAUTHENTICATED") throw error;
+        leave(undefined);
+      } finally {
+        isLeaving = false;
+      }
+    },
+    async changePassword(input) {
+      const { changePassword } = await run(ChangePasswordDocument, { input: { ...input, returnToken } });
+      if (changePassword.__typename === "ChangePasswordSuccess") await keep(changePassword.token);
+      return changePassword;
+    },
+    async reauthenticate(password) {
+      const { reauthenticate } = await run(ReauthenticateDocument, { password });
+      if (reauthenticate.__typename === "ReauthenticateSuccess") await keep(reauthenticate.token);
+      return reauthenticate;
+    },
+    sessions: async () => (await run(MySessionsDocument, {})).mySessions,
+    revoke: async (id) => (await run(RevokeSessionDocument, { id })).revokeSession,
+    revokeAll: async ({ exceptCurrent = false } = {}) =>
+      (await run(RevokeAllSessionsDocument, { exceptCurrent })).revokeAllSessions,
+    run,
+    async fetch(input, init) {
+      const era = store.era();
+      const response = await transport.fetch(input, init, era);
+      if (await isUnauthenticated(response)) void check();
+      if (era.aborted) throw new SignedOutError();
+      return response;
+    },
+    subscribeOperation: live.subscribe,
+    check,
+    close() {
+      isClosed = true;
+      clearTimeout(retry);
+      stopWatching();
+      disconnect();
+      tabs.close();
+    },
+  };
+
+  /** A token that took the place of the one before. */
+  async function keep(token: string | null | undefined): Promise<void> {
+    if (token) await tokens?.set(token);
+  }
+}
+
+function causeOf({ message, extensions }: RefusedError): SignOutCause | undefined {
+  const { reason, revokedAt } = extensions;
+  if (typeof reason !== "string") return undefined;
+  return {
+    reason: reason as RevocationReason,
+    message,
+    revokedAt: typeof revokedAt === "string" ? revokedAt : undefined,
+  };
+}
+
+/** Whether a GraphQL answer says that nobody is logged in. The answer itself stays to be read. */
+async function isUnauthenticated(response: Response): Promise<boolean> {
+  if (response.status === 401) return true;
+  if (!response.headers.get("content-type")?.includes("json")) return false;
+  const answer: unknown = await response
+    .clone()
+    .json()
+    .catch(() => undefined);
+  const errors =
+    typeof answer === "object" && answer !== null && "errors" in answer ? answer.errors : undefined;
+  return Array.isArray(errors) && errors.some((error) => error?.extensions?.code === "UNAUTHENTICATED");
+}
