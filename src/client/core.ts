@@ -135,6 +135,8 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
     url: options.url,
     webSocketImpl: options.webSocketImpl ?? globalThis.WebSocket,
     tokens,
+    fetch,
+    onError,
     onEnd: (cause) => leave(cause),
     async onDoubt(reason) {
       // The service tells the reason in words; if it cannot be asked, the bare reason has to do.

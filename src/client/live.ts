@@ -18,6 +18,8 @@ const RESTART_SPREAD = { least: 500, most: 5_000 } as const;
 /** After anything else the pause doubles from here to there, and is drawn from zero to that. Milliseconds. */
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 30_000;
+/** So many attempts in a row that opened nothing, when none ever has: something between here and there lets no WebSocket through. */
+const BLOCKED_AFTER = 3;
 /** A connection is asked this often whether it still lives, and has half as long to answer. */
 const PING_INTERVAL_MS = 10_000;
 const PONG_TIMEOUT_MS = 5_000;
@@ -32,6 +34,8 @@ export interface LiveOptions {
   readonly webSocketImpl: unknown;
   /** Undefined: the browser's cookie. */
   readonly tokens: TokenStorage | undefined;
+  readonly fetch: typeof globalThis.fetch;
+  readonly onError: (error: unknown) => void;
   /** The session has ended. */
   readonly onEnd: (cause: SignOutCause) => void;
   /** The service let nobody in, or said no more than a reason: it should be asked over HTTP. */
@@ -54,10 +58,12 @@ export interface Live {
 }
 
 export function createLive(options: LiveOptions): Live {
-  let client: Client | undefined;
+  let client: (Pick<Client, "subscribe" | "dispose"> & Partial<Pick<Client, "terminate">>) | undefined;
   let unsubscribe: (() => void) | undefined;
   let awake = Promise.withResolvers<void>();
   let lastCode: number | undefined;
+  /** Undefined: a WebSocket has opened once, so there is a way for them. */
+  let attempts: number | undefined = 0;
 
   async function pauseBefore(retries: number): Promise<void> {
     const { least, most } = RESTART_SPREAD;
@@ -90,13 +96,17 @@ export function createLive(options: LiveOptions): Live {
         return token === undefined ? {} : { authorization: `Bearer ${token}` };
       },
       on: {
+        opened() {
+          attempts = undefined;
+        },
         closed(event) {
           clearTimeout(pongTimer);
           lastCode = closeCode(event);
+          if (attempts !== undefined && ++attempts === BLOCKED_AFTER) fallBack().catch(options.onError);
         },
         ping(wasReceived) {
           if (wasReceived) return;
-          pongTimer = setTimeout(() => client?.terminate(), PONG_TIMEOUT_MS);
+          pongTimer = setTimeout(() => client?.terminate?.(), PONG_TIMEOUT_MS);
         },
         pong(wasReceived) {
           if (wasReceived) clearTimeout(pongTimer);
@@ -105,18 +115,41 @@ export function createLive(options: LiveOptions): Live {
     });
   }
 
+  /** Loaded only where it is needed, which is hardly anywhere. */
+  async function fallBack(): Promise<void> {
+    const { connectBySse } = await import("./sse.ts");
+    if (!unsubscribe) return;
+    stop();
+    client = connectBySse(options, pauseBefore);
+    watch();
+  }
+
+  function stop(): void {
+    const end = unsubscribe;
+    unsubscribe = undefined;
+    end?.();
+    // It rejects when it was about to connect again, which is over then.
+    Promise.resolve(client?.dispose()).catch(() => {});
+    client = undefined;
+  }
+
   function watch(): void {
     client ??= connect();
-    unsubscribe = client.subscribe<SessionRevokedSubscription>(
+    const own = client.subscribe<SessionRevokedSubscription>(
       { query: String(SessionRevokedDocument) },
       {
         next({ data }) {
           if (data?.sessionRevoked.current) options.onEnd(data.sessionRevoked);
         },
-        error: (problem) => onFinal(problem),
-        complete: () => onFinal(undefined),
+        error: (problem) => {
+          if (unsubscribe === own) onFinal(problem);
+        },
+        complete: () => {
+          if (unsubscribe === own) onFinal(undefined);
+        },
       },
     );
+    unsubscribe = own;
   }
 
   /** The connection is not tried again by itself: the service said something final. */
@@ -129,19 +162,13 @@ export function createLive(options: LiveOptions): Live {
     start() {
       if (!unsubscribe) watch();
     },
-    stop() {
-      unsubscribe?.();
-      unsubscribe = undefined;
-      // It rejects when it was about to connect again, which is over then.
-      Promise.resolve(client?.dispose()).catch(() => {});
-      client = undefined;
-    },
+    stop,
     wake() {
       awake.resolve();
       awake = Promise.withResolvers();
     },
     renew() {
-      client?.terminate();
+      client?.terminate?.();
     },
     subscribe(payload, sink) {
       client ??= connect();

@@ -91,6 +91,24 @@ describe.each(DATABASES)("accounts on the %s database", (kind) => {
     });
   });
 
+  test("an error about an input never repeats the input, which has the password", async () => {
+    const password = "a secret that nobody logs";
+    const query = "mutation($input: LoginInput!) { login(input: $input) { __typename } }";
+    const inputs: [unknown, string][] = [
+      [{ email: "a@example.com", password, nothing: 1 }, 'not to include unknown field "nothing"'],
+      [{ email: 5, password }, 'at "input.email"'],
+      [{ password }, 'to include required field "email"'],
+      [{ email: "a@example.com", password: { of: password } }, 'at "input.password"'],
+    ];
+    for (const [input, hint] of inputs) {
+      const { errors } = await createTestClient(node.url).run(query, { input });
+      expect(errors[0]?.extensions?.["code"]).toBe("BAD_REQUEST");
+      expect(errors[0]?.message).toContain(hint);
+      expect(JSON.stringify(errors)).not.toContain(password);
+    }
+    expect(node.logged.join("")).not.toContain(password);
+  });
+
   describe("logging in", () => {
     test("takes the email in any case", async () => {
       const user = await signUp(node.url);

@@ -6,6 +6,7 @@ import {
   RevokeAllSessionsDocument,
   ViewerDocument,
 } from "../../src/client/generated/graphql.ts";
+import { createToken } from "../../src/token.ts";
 import { logIn, signUp, type TestUser } from "../kit/client.ts";
 import { createTestDatabase } from "../kit/databases.ts";
 import { eventually, within } from "../kit/deadline.ts";
@@ -229,6 +230,76 @@ describe("being signed out", () => {
     expect(told).toBe(1);
   });
 });
+
+test("where no WebSocket gets through, a client is told over server-sent events", async () => {
+  const user = await signUp(node.url);
+  const begun = Promise.withResolvers<void>();
+  const client = sdk({
+    webSocketImpl: DeafWebSocket,
+    fetch: async (input, init) => {
+      const response = await fetch(input, init);
+      if (response.headers.get("content-type")?.startsWith("text/event-stream")) begun.resolve();
+      return response;
+    },
+  });
+  await client.login({ email: user.email, password: user.password });
+  await within(30_000, "a stream", begun.promise);
+  await node.sql("UPDATE users SET role = 'SUPPORT' WHERE id = $1", [user.userId]);
+  expect((await untilStatus(client, "signedOut")).cause?.reason).toBe("ROLE_CHANGED");
+}, 60_000);
+
+test("500 clients come back from a restart spread over seconds, not all at once", async () => {
+  const database = await createTestDatabase("postgres");
+  const arrivals: number[] = [];
+  let isRestarted = false;
+  class WatchedWebSocket extends WebSocket {
+    constructor(url: string, protocols?: string) {
+      super(url, protocols);
+      if (isRestarted) arrivals.push(performance.now());
+    }
+  }
+  const all: SessionClient[] = [];
+  try {
+    const first = await startTestNode("postgres", { on: database });
+    const user = await signUp(first.url);
+    const tokens = Array.from({ length: 500 }, () => createToken("session"));
+    await first.sql(
+      `INSERT INTO sessions (id, user_id, token_hash, credential_version, expires_at)
+       SELECT gen_random_uuid(), $1, hash, 1, now() + interval '1 day' FROM unnest($2::text[]) AS given(hash)`,
+      [user.userId, tokens.map(({ tokenHash }) => tokenHash)],
+    );
+    for (const { token } of tokens) {
+      all.push(
+        createSdk(first.url, { storage: { get: () => token, set() {} }, webSocketImpl: WatchedWebSocket }),
+      );
+    }
+    const online = async () => {
+      const { data } = await user.run(MySessionsDocument);
+      return data?.mySessions.filter((session) => session.online).length;
+    };
+    await eventually("500 connections", async () => (await online()) === 500, 60_000);
+    isRestarted = true;
+    await first.stop();
+    const second = await startTestNode("postgres", {
+      on: database,
+      settings: { PORT: new URL(first.url).port },
+    });
+    try {
+      await eventually("500 connections again", async () => (await online()) === 500, 60_000);
+      expect(all.every((client) => client.getSnapshot().status === "signedIn")).toBe(true);
+      const [begin = 0] = arrivals.toSorted((left, right) => left - right);
+      const perHalfSecond = Map.groupBy(arrivals, (at) => Math.floor((at - begin) / 500));
+      expect(perHalfSecond.size).toBeGreaterThanOrEqual(4);
+      expect(Math.max(...[...perHalfSecond.values()].map((together) => together.length))).toBeLessThan(250);
+    } finally {
+      for (const client of all) client.close();
+      await second.stop();
+    }
+  } finally {
+    for (const client of all) client.close();
+    await database.remove();
+  }
+}, 180_000);
 
 describe("nobody is signed out", () => {
   test("by a network that is lost, nor by one that is silent, and the connection comes back", async () => {
