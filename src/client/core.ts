@@ -3,6 +3,7 @@ import {
   ChangePasswordDocument,
   type ChangePasswordInput,
   type ChangePasswordMutation,
+  CurrentSessionDocument,
   LoginDocument,
   type LoginInput,
   type LoginMutation,
@@ -20,7 +21,6 @@ import {
   type SignUpInput,
   type SignUpMutation,
   type TypedDocumentString,
-  ViewerDocument,
 } from "./generated/graphql.ts";
 import { createLive, type Live } from "./live.ts";
 import {
@@ -188,7 +188,7 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
   async function look(): Promise<void> {
     clearTimeout(retry);
     try {
-      const { viewer, currentSession } = await transport.run(ViewerDocument, {}, store.era());
+      const { viewer, currentSession } = await transport.run(CurrentSessionDocument, {}, store.era());
       failures = 0;
       if (viewer && currentSession) enter(viewer, currentSession, false);
       else leave(undefined);
@@ -220,7 +220,7 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
   /** The session of a login or a sign-up. */
   async function begin(token: string | null | undefined): Promise<void> {
     if (token) await tokens?.set(token);
-    const { viewer, currentSession } = await transport.run(ViewerDocument, {}, NEVER);
+    const { viewer, currentSession } = await transport.run(CurrentSessionDocument, {}, NEVER);
     if (!viewer || !currentSession) throw new SignedOutError();
     disconnect();
     enter(viewer, currentSession, true);

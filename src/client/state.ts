@@ -1,7 +1,7 @@
-import type { RevocationReason, ViewerQuery } from "./generated/graphql.ts";
+import type { CurrentSessionQuery, RevocationReason } from "./generated/graphql.ts";
 
-export type SessionUser = NonNullable<ViewerQuery["viewer"]>;
-export type SessionInfo = NonNullable<ViewerQuery["currentSession"]>;
+export type SessionUser = NonNullable<CurrentSessionQuery["viewer"]>;
+export type SessionInfo = NonNullable<CurrentSessionQuery["currentSession"]>;
 
 /** Why a session ended, for people and for programs. */
 export interface SignOutCause {
