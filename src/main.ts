@@ -42,7 +42,7 @@ const LEAST_ANSWER_TIMEOUT_MS = 5_000;
 const UPKEEP_INTERVAL_MS = 1_000;
 const LAST_SEEN_INTERVAL_MS = 60_000;
 const RETENTION_INTERVAL_MS = 3_600_000;
-const MAIL_INTERVAL_MS = 1_000;
+const MAIL_INTERVAL_MS = 2_000;
 
 export interface Node {
   /** Where it is reached: `http://127.0.0.1:4000`. */

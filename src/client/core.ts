@@ -65,7 +65,7 @@ type Without<T, Key extends PropertyKey> = T extends unknown ? Omit<T, Key> : ne
 export interface SessionClient {
   /** The state now. The same object until it changes. */
   readonly getSnapshot: () => SessionState;
-  /** Calls back after each change of the state; gives back what ends that. */
+  /** Calls back after each change of the state; gives back what ends that. With the first, the client asks who is signed in. */
   readonly subscribe: (listener: () => void) => () => void;
   /** Calls back when a session ends that this client did not end itself. */
   readonly onRevoked: (listener: (cause: SignOutCause | undefined) => void) => () => void;
@@ -225,10 +225,17 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
     disconnect();
     enter(viewer, currentSession, true);
     tabs.tell({ kind: "changed" });
+    start();
   }
 
   const returnToken = tokens ? true : undefined;
-  const stopWatching = isPage ? watchDevice({ onBack, onReturn }) : () => {};
+  let stopWatching: (() => void) | undefined;
+  /** With the first who wants to know: a client that is made while a server renders asks nobody anything. */
+  function start(): void {
+    if (stopWatching || isClosed) return;
+    stopWatching = isPage ? watchDevice({ onBack, onReturn }) : () => {};
+    void check();
+  }
   /** The network is back. */
   function onBack(): void {
     live.wake();
@@ -242,13 +249,17 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
     void check();
   }
 
-  void check();
-
   return {
     getSnapshot: store.current,
-    subscribe: store.subscribe,
+    subscribe(listener) {
+      start();
+      return store.subscribe(listener);
+    },
     registerCache: store.registerCache,
-    onRevoked: store.onRevoked,
+    onRevoked(listener) {
+      start();
+      return store.onRevoked(listener);
+    },
     async login(input) {
       const { login } = await run(LoginDocument, { input: { ...input, returnToken } }, NEVER);
       if (login.__typename === "LoginSuccess") await begin(login.token);
@@ -299,7 +310,7 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
     close() {
       isClosed = true;
       clearTimeout(retry);
-      stopWatching();
+      stopWatching?.();
       disconnect();
       tabs.close();
     },

@@ -259,7 +259,8 @@ describe.each(DATABASES)("P1: live logout on the %s database", (kind) => {
         expect(data?.viewer.id).toBe(user.userId);
       }
 
-      expect(statements).toEqual([]);
+      // What the node does of its own accord, every few seconds, is to look for mails to be sent.
+      expect(statements.filter((statement) => !/"?outbox"?/.test(statement))).toEqual([]);
     } finally {
       await counted.stop();
     }

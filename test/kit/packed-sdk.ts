@@ -1,0 +1,57 @@
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readdir, realpath, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { build } from "tsdown";
+
+const ROOT = join(import.meta.dirname, "../..");
+const run = promisify(execFile);
+
+/** What a user of the SDK has in node_modules besides it. */
+const PEERS = [
+  "@apollo/client",
+  "@urql/core",
+  "graphql",
+  "graphql-sse",
+  "graphql-ws",
+  "react",
+  "react-dom",
+  "relay-runtime",
+  "rxjs",
+  "urql",
+];
+
+export interface ScratchProject {
+  readonly folder: string;
+  /** The files of the package. */
+  readonly files: readonly string[];
+  readonly remove: () => Promise<void>;
+}
+
+/**
+ * An empty project that has the packed SDK, as `npm install` unpacks it, and the libraries it goes with. Those are links to the ones
+ * that are installed here, so that nothing is downloaded.
+ */
+export async function installPackedSdk(): Promise<ScratchProject> {
+  // Not under the project, or what is missing in the package would be found there.
+  const folder = await mkdtemp(join(tmpdir(), "live-logout-scratch-"));
+  await build({ config: join(ROOT, "tsdown.config.ts"), logLevel: "silent" });
+  const { stdout } = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder], {
+    cwd: join(ROOT, "src/client"),
+  });
+  const packed: unknown = JSON.parse(stdout);
+  const [{ filename }] = Object.values(packed as Record<string, { filename: string }>) as [
+    { filename: string },
+  ];
+  const place = join(folder, "node_modules/@live-logout/client");
+  await mkdir(place, { recursive: true });
+  await run("tar", ["xzf", join(folder, filename), "--strip-components=1", "-C", place]);
+  for (const peer of PEERS) {
+    const link = join(folder, "node_modules", peer);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(await realpath(join(ROOT, "node_modules", peer)), link);
+  }
+  const files = (await readdir(place, { recursive: true })).toSorted();
+  return { folder, files, remove: () => rm(folder, { recursive: true, force: true }) };
+}
