@@ -7,7 +7,7 @@ import {
   ViewerDocument,
 } from "../../src/client/generated/graphql.ts";
 import { createToken } from "../../src/token.ts";
-import { logIn, signUp, type TestUser } from "../kit/client.ts";
+import { logIn, settle, signUp, type TestUser } from "../kit/client.ts";
 import { createTestDatabase } from "../kit/databases.ts";
 import { eventually, within } from "../kit/deadline.ts";
 import { startTestNode, type TestNode } from "../kit/node.ts";
@@ -221,6 +221,7 @@ describe("being signed out", () => {
       told += 1;
     });
     await node.sql("UPDATE sessions SET revoked_at = now() WHERE user_id = $1", [user.userId]);
+    await settle(node.url);
     const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => client.sessions()));
     expect(outcomes.every(({ status }) => status === "rejected")).toBe(true);
     expect(client.getSnapshot()).toMatchObject({
@@ -269,9 +270,10 @@ test("500 clients come back from a restart spread over seconds, not all at once"
       [user.userId, tokens.map(({ tokenHash }) => tokenHash)],
     );
     for (const { token } of tokens) {
-      all.push(
-        createSdk(first.url, { storage: { get: () => token, set() {} }, webSocketImpl: WatchedWebSocket }),
-      );
+      const storage = { get: () => token, set() {} };
+      const client = createSdk(first.url, { storage, webSocketImpl: WatchedWebSocket });
+      client.subscribe(() => {});
+      all.push(client);
     }
     const online = async () => {
       const { data } = await user.run(MySessionsDocument);
