@@ -11,7 +11,12 @@ import { bundle } from "../kit/bundle.ts";
 import { hasNoChromium, launchChromium } from "../kit/chromium.ts";
 import { signUp } from "../kit/client.ts";
 import { startTestNode, type TestNode } from "../kit/node.ts";
-import { installPackedSdk, type ScratchProject } from "../kit/packed-sdk.ts";
+import {
+  findTypeProblems,
+  installPackedSdk,
+  type ScratchProject,
+  type TypeProblem,
+} from "../kit/packed-sdk.ts";
 
 const PAGE = await readFile(join(import.meta.dirname, "../../docs/sdk.md"), "utf8");
 
@@ -38,6 +43,15 @@ describe("the SDK's package", () => {
   test("satisfies publint", async () => {
     const { messages } = await publint({ pkgDir: join(project.folder, "node_modules/@live-logout/client") });
     expect(messages).toEqual([]);
+  });
+
+  test("has types that resolve, for bundlers and for Node (arethetypeswrong)", async () => {
+    const problems = await findTypeProblems(project.tarball);
+    // It is ESM alone, and it has entries that Node 10's resolution knows nothing of.
+    const isExpected = ({ kind, resolutionKind = "" }: TypeProblem) =>
+      /^(CJSResolvesToESM|NoResolution)$/.test(kind) && /^node(10|16-cjs)$/.test(resolutionKind);
+    expect(problems.filter((problem) => !isExpected(problem))).toEqual([]);
+    expect(problems.length).toBeGreaterThan(0);
   });
 
   test("has a core under 8 kB with graphql-ws", async () => {

@@ -51,10 +51,14 @@ async function signedIn(options: Parameters<typeof createSdk>[1] = {}, url = nod
 
 /** Waits until a session of the user other than their own holds a connection. */
 async function untilOnline(user: TestUser): Promise<void> {
-  await eventually("the connection of the client", async () => {
-    const { data } = await user.run(MySessionsDocument);
-    return data?.mySessions.some((session) => !session.current && session.online) ?? false;
-  });
+  await eventually(
+    "the connection of the client",
+    async () => {
+      const { data } = await user.run(MySessionsDocument);
+      return data?.mySessions.some((session) => !session.current && session.online) ?? false;
+    },
+    40_000,
+  );
 }
 
 const viaPath = () => `http://127.0.0.1:${path.port}`;
@@ -317,6 +321,49 @@ describe("nobody is signed out", () => {
     await untilOnline(user);
     expect([client.getSnapshot().status, revoked]).toEqual(["signedIn", []]);
   }, 60_000);
+
+  test("by a node that cannot confirm the log (1013), and the client comes back to it", async () => {
+    const database = await createTestDatabase("postgres");
+    const url = new URL(database.settings["DATABASE_URL"] ?? "");
+    const way = await startTcpProxy(Number(url.port));
+    url.port = String(way.port);
+    try {
+      const cut = await startTestNode("postgres", {
+        on: { ...database, settings: { ...database.settings, DATABASE_URL: url.href } },
+        settings: { REVOCATION_BOUND_MS: "2000" },
+      });
+      const codes: number[] = [];
+      class WatchedWebSocket extends WebSocket {
+        constructor(address: string, protocols?: string) {
+          super(address, protocols);
+          this.addEventListener("close", ({ code }) => codes.push(code));
+        }
+      }
+      try {
+        const user = await signUp(cut.url);
+        const client = sdk({ webSocketImpl: WatchedWebSocket }, cut.url);
+        await client.login({ email: user.email, password: user.password });
+        await untilOnline(user);
+        way.set("refusing");
+        await eventually("the close", () => codes.includes(1013), 20_000);
+        way.set("open");
+        await eventually(
+          "the node to answer again",
+          async () => (await fetch(`${cut.url}/readyz`)).ok,
+          20_000,
+        );
+        await untilOnline(user);
+        expect(client.getSnapshot().status).toBe("signedIn");
+        client.close();
+      } finally {
+        way.set("open");
+        await cut.stop();
+      }
+    } finally {
+      await way.close();
+      await database.remove();
+    }
+  }, 90_000);
 
   test("by a restart of the node (1012), and the client comes back to it", async () => {
     const database = await createTestDatabase("postgres");

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readdir, realpath, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { promisify } from "node:util";
 import { build } from "tsdown";
 
@@ -24,6 +25,8 @@ const PEERS = [
 
 export interface ScratchProject {
   readonly folder: string;
+  /** The path of what `npm pack` made. */
+  readonly tarball: string;
   /** The files of the package. */
   readonly files: readonly string[];
   readonly remove: () => Promise<void>;
@@ -46,12 +49,33 @@ export async function installPackedSdk(): Promise<ScratchProject> {
   ];
   const place = join(folder, "node_modules/@live-logout/client");
   await mkdir(place, { recursive: true });
-  await run("tar", ["xzf", join(folder, filename), "--strip-components=1", "-C", place]);
+  const tarball = join(folder, filename);
+  await run("tar", ["xzf", tarball, "--strip-components=1", "-C", place]);
   for (const peer of PEERS) {
     const link = join(folder, "node_modules", peer);
     await mkdir(dirname(link), { recursive: true });
     await symlink(await realpath(join(ROOT, "node_modules", peer)), link);
   }
   const files = (await readdir(place, { recursive: true })).toSorted();
-  return { folder, files, remove: () => rm(folder, { recursive: true, force: true }) };
+  return { folder, tarball, files, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+export interface TypeProblem {
+  readonly kind: string;
+  readonly resolutionKind?: string;
+}
+
+/** What arethetypeswrong finds in a tarball. In a process of its own: vitest's resolution would load its sources. */
+export async function findTypeProblems(tarball: string): Promise<readonly TypeProblem[]> {
+  const script = `
+    import { readFile } from "node:fs/promises";
+    import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
+    const { types, problems } = await checkPackage(createPackageFromTarballData(await readFile(process.argv[1])));
+    if (!types) throw new Error("the package has no types");
+    console.log(JSON.stringify(problems));`;
+  const { stdout } = await run(process.execPath, ["--input-type=module", "-e", script, tarball], {
+    cwd: ROOT,
+    env: { PATH: process.env["PATH"] },
+  });
+  return JSON.parse(stdout) as readonly TypeProblem[];
 }
