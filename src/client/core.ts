@@ -48,6 +48,8 @@ export type { RevocationReason };
 export interface SessionClientOptions {
   /** Where the service speaks GraphQL: `https://login.example.com/graphql`. */
   readonly url: string;
+  /** Origins of other services that honour the sessions: `client.fetch` sends credentials to them too, and to nobody else. */
+  readonly origins?: readonly string[];
   /** `cookie`, the default in a browser, needs no storage. Elsewhere `bearer`, with a token that the client keeps. */
   readonly credentials?: "cookie" | "bearer";
   /** Where a bearer token is kept; by default in memory. */
@@ -91,8 +93,7 @@ export interface SessionClient {
     variables: Variables,
   ) => Promise<Data>;
   /**
-   * Like the global `fetch`, with the session's credentials, for the app's own requests to the service or to others that honour
-   * its sessions. Aborted when the session ends; an answer of `UNAUTHENTICATED` makes the client look whether it has.
+   * Like the global `fetch`, with the session's credentials for the service and for `origins`, for the app's own requests. Aborted when the session ends; an answer of `UNAUTHENTICATED` makes the client look whether it has.
    */
   readonly fetch: typeof globalThis.fetch;
   /** Runs a subscription of the app over the connection that the client has anyway. */
@@ -120,7 +121,7 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
   const onError = options.onError ?? (() => {});
   const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
   const store = createSessionStore(onError);
-  const transport = createTransport({ url: options.url, fetch, tokens });
+  const transport = createTransport({ url: options.url, origins: options.origins ?? [], fetch, tokens });
   const tabs = usesCookie && isPage ? createTabs(`live-logout ${options.url}`, hear) : alone;
   /** While a logout is under way that was asked for here, its end is no news to anybody. */
   let isLeaving = false;
@@ -159,23 +160,31 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
     live.stop();
   }
 
-  function leave(cause: SignOutCause | undefined, { tellsTabs = true } = {}): void {
+  function leave(cause: SignOutCause | undefined, heard?: { readonly isAsked: boolean }): void {
     const before = store.current();
+    // A logout in another tab is one that was asked for, too; its connection may hear of it before that tab tells.
+    const isAsked = heard?.isAsked ?? (isLeaving || cause?.reason === "LOGOUT");
     disconnect();
     void tokens?.set(undefined);
-    store.signOut(cause, isLeaving);
-    if (tellsTabs && before.status === "signedIn") {
-      tabs.tell({ kind: "signedOut", sessionId: before.session.id, cause });
+    store.signOut(cause, isAsked);
+    if (!heard && before.status === "signedIn") {
+      tabs.tell({ kind: "signedOut", sessionId: before.session.id, cause, isAsked });
     }
   }
 
   /** What another tab says. */
   function hear(message: TabMessage): void {
     const state = store.current();
-    if (message.kind === "changed") return void check();
+    if (message.kind === "changed") return void checkAnew();
     // Signed in anew meanwhile: that other session's end is not this one's.
-    if (state.status === "signedIn" && state.session.id !== message.sessionId) return void check();
-    leave(message.cause, { tellsTabs: false });
+    if (state.status === "signedIn" && state.session.id !== message.sessionId) return void checkAnew();
+    leave(message.cause, message);
+  }
+
+  /** What is being asked already may have been answered before whatever is the reason to ask. */
+  async function checkAnew(): Promise<void> {
+    await checking;
+    await check();
   }
 
   function check(): Promise<void> {
@@ -187,13 +196,15 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
 
   async function look(): Promise<void> {
     clearTimeout(retry);
+    const era = store.era();
     try {
-      const { viewer, currentSession } = await transport.run(CurrentSessionDocument, {}, store.era());
+      const { viewer, currentSession } = await transport.run(CurrentSessionDocument, {}, era);
+      if (era.aborted || isClosed) return;
       failures = 0;
       if (viewer && currentSession) enter(viewer, currentSession, false);
       else leave(undefined);
     } catch (error) {
-      if (error instanceof SignedOutError || isClosed) return;
+      if (era.aborted || isClosed) return;
       if (error instanceof RefusedError && error.code === "UNAUTHENTICATED") return leave(causeOf(error));
       onError(error);
       const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures++);
@@ -219,6 +230,8 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
 
   /** The session of a login or a sign-up. */
   async function begin(token: string | null | undefined): Promise<void> {
+    // An answer that says "nobody" and is still on its way was right when it was given.
+    store.renewEra();
     if (token) await tokens?.set(token);
     const { viewer, currentSession } = await transport.run(CurrentSessionDocument, {}, NEVER);
     if (!viewer || !currentSession) throw new SignedOutError();

@@ -41,6 +41,8 @@ export interface SessionStore {
   readonly registerCache: (clear: () => unknown) => () => void;
   /** Aborts when the present sign-in, or the absence of one, is over. */
   readonly era: () => AbortSignal;
+  /** Aborts what is under way, because somebody is about to be signed in for whom it was not asked. */
+  readonly renewEra: () => void;
   /** `isNew`: they just logged in; else it was found to be so. */
   readonly signIn: (user: SessionUser, session: SessionInfo, isNew: boolean) => void;
   /** `isAsked`: the user wanted it, here, so there is nothing to explain. */
@@ -71,15 +73,19 @@ export function createSessionStore(onError: (error: unknown) => void): SessionSt
     return pending;
   }
 
+  function renewEra(): void {
+    const over = era;
+    era = new AbortController();
+    over.abort(new SignedOutError());
+  }
+
   /**
    * Goes over to another sign-in, or to none: what was under way for the one before is aborted, and what is kept of it is
    * forgotten before anybody hears.
    */
   function begin(next: SessionState, announce: () => void): void {
-    const over = era;
-    era = new AbortController();
     state = next;
-    over.abort(new SignedOutError());
+    renewEra();
     const clearing = tell(caches);
     if (clearing.length === 0) announce();
     else {
@@ -96,6 +102,7 @@ export function createSessionStore(onError: (error: unknown) => void): SessionSt
   return {
     current: () => state,
     era: () => era.signal,
+    renewEra,
     subscribe: (listener) => add(listeners, listener),
     onRevoked: (listener) => add(revokedListeners, listener),
     registerCache: (clear) => add(caches, clear),

@@ -2,7 +2,12 @@ import type { SignOutCause } from "./state.ts";
 
 /** What a tab tells the others of the same browser, which share its cookie. */
 export type TabMessage =
-  | { readonly kind: "signedOut"; readonly sessionId: string; readonly cause: SignOutCause | undefined }
+  | {
+      readonly kind: "signedOut";
+      readonly sessionId: string;
+      readonly cause: SignOutCause | undefined;
+      readonly isAsked: boolean;
+    }
   /** Somebody signed in, or the session changed: the others ask the service. */
   | { readonly kind: "changed" };
 

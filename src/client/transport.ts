@@ -68,19 +68,34 @@ export interface Transport {
 
 export interface TransportOptions {
   readonly url: string;
+  /** Besides that of `url`. */
+  readonly origins: readonly string[];
   readonly fetch: typeof globalThis.fetch;
   /** Undefined: the browser's cookie. */
   readonly tokens: TokenStorage | undefined;
 }
 
-export function createTransport({ url, fetch, tokens }: TransportOptions): Transport {
-  const send: Transport["fetch"] = async (input, init, era) => {
+export function createTransport({ url, origins, fetch, tokens }: TransportOptions): Transport {
+  const trusted = new Set([url, ...origins].map(originOf));
+
+  /** What proves the session, for those who are to see it. A token that is sent to anybody else is given away. */
+  async function credentialsFor(
+    input: string | URL | Request,
+    init: RequestInit | undefined,
+  ): Promise<RequestInit> {
+    if (!trusted.has(originOf(input instanceof Request ? input.url : input))) return {};
+    if (!tokens) return { credentials: "include" };
+    const token = await tokens.get();
+    if (token === undefined) return {};
     const headers = new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined));
-    const token = await tokens?.get();
-    if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
+    headers.set("authorization", `Bearer ${token}`);
+    return { headers, credentials: "omit" };
+  }
+
+  const send: Transport["fetch"] = async (input, init, era) => {
     const signals = [era, init?.signal].filter((signal) => signal != null);
-    const credentials = tokens ? "omit" : "include";
-    const response = await fetch(input, { ...init, headers, credentials, signal: AbortSignal.any(signals) });
+    const credentials = await credentialsFor(input, init);
+    const response = await fetch(input, { ...init, ...credentials, signal: AbortSignal.any(signals) });
     // Its body is for whoever is signed in no more.
     if (era.aborted) throw era.reason;
     return response;
@@ -135,4 +150,9 @@ export function createTransport({ url, fetch, tokens }: TransportOptions): Trans
       }
     },
   };
+}
+
+function originOf(url: string | URL): string {
+  // Without a page a relative address has no origin, and fetch refuses it.
+  return new URL(url, globalThis.document?.baseURI ?? "relative:").origin;
 }

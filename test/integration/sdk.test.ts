@@ -125,6 +125,45 @@ describe("signing in with the SDK", () => {
     expect(states).toEqual([]);
     expect(client.getSnapshot().status).toBe("signedIn");
   });
+
+  test("is not undone by an answer that was on its way before and says that nobody is signed in", async () => {
+    const user = await signUp(node.url);
+    const first = Promise.withResolvers<void>();
+    let requests = 0;
+    const storage = inMemory();
+    const client = sdk({
+      storage,
+      fetch: async (input, init) => {
+        requests += 1;
+        const isFirst = requests === 1;
+        const response = await fetch(input, { ...init, signal: null });
+        if (isFirst) await first.promise;
+        return response;
+      },
+    });
+    client.subscribe(() => {});
+    await client.login({ email: user.email, password: user.password });
+    first.resolve();
+    expect((await client.sessions()).length).toBe(2);
+    expect([client.getSnapshot().status, typeof (await storage.get())]).toEqual(["signedIn", "string"]);
+  });
+
+  test("gives the token to the service and to the origins that are named, and to nobody else", async () => {
+    const seen: [string, string | null][] = [];
+    const { client } = await signedIn({
+      origins: ["https://api.example.com"],
+      fetch: async (input, init) => {
+        const url = String(input);
+        if (url.startsWith(node.url)) return fetch(input, init);
+        seen.push([url, new Headers(init?.headers).get("authorization")]);
+        return new Response("{}");
+      },
+    });
+    await client.fetch("https://api.example.com/orders");
+    await client.fetch("https://api.example.com.evil.example/orders");
+    await client.fetch("https://elsewhere.example/");
+    expect(seen.map(([, authorization]) => authorization !== null)).toEqual([true, false, false]);
+  });
 });
 
 describe("being signed out", () => {
