@@ -62,6 +62,25 @@ describe("the SDK's package", () => {
   });
 });
 
+/** An app that writes down how often, and why, it is told of a session's end. */
+const TOLD = `
+import { createSessionClient } from "@live-logout/client";
+import { SessionProvider, SignedIn, useRevoked } from "@live-logout/client/react";
+import { StrictMode, useState } from "react";
+import { createRoot } from "react-dom/client";
+
+const client = createSessionClient({ url: "https://login.example.com/graphql" });
+
+function App() {
+  const [told, setTold] = useState([]);
+  useRevoked((cause) => setTold([...told, cause.reason]));
+  return <><p role="status">{"told: " + told.join()}</p><SignedIn>signed in</SignedIn></>;
+}
+
+createRoot(document.getElementById("root")).render(
+  <StrictMode><SessionProvider client={client}><App /></SessionProvider></StrictMode>,
+);`;
+
 describe.skipIf(hasNoChromium)("the quick starts of docs/sdk.md", () => {
   let node: TestNode;
   let app: Server;
@@ -90,7 +109,8 @@ describe.skipIf(hasNoChromium)("the quick starts of docs/sdk.md", () => {
     app.close();
   });
 
-  test.each(QUICK_STARTS)("runs the quick start for %s: signed in, then told at once", async (name, code) => {
+  /** The page of an app, open in a browser of its own that has the session of a user. */
+  async function openApp(name: string, code: string) {
     const id = name.replaceAll(/\W/g, "");
     const file = join(project.folder, `${id}.jsx`);
     await writeFile(file, code.replaceAll("https://login.example.com", node.url));
@@ -106,9 +126,26 @@ describe.skipIf(hasNoChromium)("the quick starts of docs/sdk.md", () => {
     const errors: string[] = [];
     page.on("pageerror", (error) => errors.push(String(error)));
     await page.goto(`${appUrl}/${id}`);
+    return { page, user, errors };
+  }
+
+  test.each(QUICK_STARTS)("run as they stand, for %s: signed in, then told at once", async (name, code) => {
+    const { page, user, errors } = await openApp(name, code);
     await page.getByText("Hello Ann").waitFor();
     await node.sql("UPDATE users SET role = 'SUPPORT' WHERE id = $1", [user.userId]);
     await page.getByRole("status").waitFor();
+    expect(errors).toEqual([]);
+  });
+
+  test("are told once by useRevoked, in Strict Mode too", async () => {
+    const { page, user, errors } = await openApp("useRevoked", TOLD);
+    await page.getByText("signed in").waitFor();
+    await node.sql("UPDATE users SET role = 'SUPPORT' WHERE id = $1", [user.userId]);
+    await page
+      .getByRole("status")
+      .filter({ hasText: /^told: ROLE_CHANGED$/ })
+      .waitFor();
+    expect(await page.getByText("signed in").count()).toBe(0);
     expect(errors).toEqual([]);
   });
 });

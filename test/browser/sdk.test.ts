@@ -145,8 +145,13 @@ describe.skipIf(hasNoChromium)("the SDK in Chromium", () => {
       ["REVOKED_BY_ADMIN"],
       ["REVOKED_BY_ADMIN"],
     ]);
-    const [left = 0, right = 0] = told.map(([cause]) => cause?.at ?? 0);
-    process.stdout.write(`between two tabs that were told: ${Math.abs(left - right).toFixed(1)} ms\n`);
+    // Read by people, see docs/sdk.md; asserting it would make the test one of the machine.
+    const [event] = await node.sql(
+      "SELECT at FROM session_event WHERE user_id = $1 AND type = 'SESSION_REVOKED' ORDER BY id DESC LIMIT 1",
+      [user.userId],
+    );
+    const after = told.map(([cause]) => ((cause?.at ?? 0) - Number(event?.["at"])).toFixed(0));
+    process.stdout.write(`from the event to the two tabs: ${after.join(" and ")} ms\n`);
     await eventually("no connection", () => first.connections() + second.connections() === 0);
   });
 
