@@ -2,7 +2,7 @@ import { type ApolloClient, ApolloLink, HttpLink } from "@apollo/client";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { OperationTypeNode } from "graphql";
 import type { Client } from "graphql-ws";
-import type { SessionClient } from "./core.ts";
+import type { SessionClient } from "./session-client.ts";
 
 /**
  * A terminating link: queries and mutations over HTTP to `uri` with the session's credentials, subscriptions over the connection

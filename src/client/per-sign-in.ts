@@ -1,4 +1,4 @@
-import type { SessionClient } from "./core.ts";
+import type { SessionClient } from "./session-client.ts";
 
 /** Something that is made anew with each sign-out; for `useSyncExternalStore`. */
 export interface PerSignIn<T> {

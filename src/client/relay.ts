@@ -5,7 +5,7 @@ import {
   Observable,
   type SubscribeFunction,
 } from "relay-runtime";
-import type { SessionClient } from "./core.ts";
+import type { SessionClient } from "./session-client.ts";
 
 type RelayNetwork = ReturnType<typeof Network.create>;
 

@@ -1,5 +1,5 @@
 import { type Exchange, subscriptionExchange } from "@urql/core";
-import type { SessionClient } from "./core.ts";
+import type { SessionClient } from "./session-client.ts";
 
 /** An exchange that runs subscriptions over the connection that the session client has anyway. Put `fetch: client.fetch` beside it. */
 export function sessionExchange(client: SessionClient): Exchange {
