@@ -37,7 +37,7 @@ const SUSPECTS: readonly Suspect[] = [
   {
     mutant: "listenNotRenewed",
     faults: ["listeners ended"],
-    calmMs: 12_000,
+    calmMs: 16_000,
     violation: /^P1: node \d hears no notifications/,
   },
 ];
