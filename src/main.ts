@@ -247,6 +247,7 @@ export async function runService(options?: NodeOptions): Promise<void> {
 function welcome({ url, database, firstAdministrator }: Node): string {
   const lines = [
     `live-logout is ready at ${url}`,
+    `  ${url}/          your devices, signing in and up`,
     `  ${url}/graphql   GraphiQL in a browser, GraphQL over HTTP, SSE and WebSocket`,
     `  ${url}/readyz    whether this node is ready`,
     `  Data: ${database.description}`,

@@ -1,6 +1,7 @@
 import { watchDevice } from "./device.ts";
 import {
   ChangePasswordDocument,
+  ConfirmSignUpDocument,
   CurrentSessionDocument,
   LoginDocument,
   LogoutDocument,
@@ -214,6 +215,11 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
       const { signUp } = await run(SignUpDocument, { input: { ...input, returnToken } }, NEVER);
       if (signUp.__typename === "LoginSuccess") await begin(signUp.token);
       return signUp;
+    },
+    async confirmSignUp(input) {
+      const { confirmSignUp } = await run(ConfirmSignUpDocument, { input: { ...input, returnToken } }, NEVER);
+      if (confirmSignUp.__typename === "LoginSuccess") await begin(confirmSignUp.token);
+      return confirmSignUp;
     },
     async logout() {
       isLeaving = true;

@@ -1,6 +1,8 @@
 import type {
   ChangePasswordInput,
   ChangePasswordMutation,
+  ConfirmSignUpInput,
+  ConfirmSignUpMutation,
   LoginInput,
   LoginMutation,
   MySessionsQuery,
@@ -45,6 +47,10 @@ export interface SessionClient {
   readonly registerCache: (clear: () => unknown) => () => void;
   readonly login: (input: Without<LoginInput, "returnToken">) => Promise<LoginMutation["login"]>;
   readonly signUp: (input: Without<SignUpInput, "returnToken">) => Promise<SignUpMutation["signUp"]>;
+  /** Finishes a sign-up by the link of its mail, where the service tells nothing before. */
+  readonly confirmSignUp: (
+    input: Without<ConfirmSignUpInput, "returnToken">,
+  ) => Promise<ConfirmSignUpMutation["confirmSignUp"]>;
   /** Ends the session at the service. Throws `UnavailableError`; the session lives on then. */
   readonly logout: () => Promise<void>;
   readonly changePassword: (

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { OperatorError } from "../operator-error.ts";
+import { openDashboard } from "./dashboard.ts";
 import { type Page, wantsPage } from "./graphiql.ts";
 import { passesGuard } from "./graphql-guard.ts";
 import { isFromAllowedSite, ownOrigin } from "./request-origin.ts";
@@ -40,6 +41,7 @@ export interface HttpServer {
 export function createHttpServer(rooms: HttpRooms): HttpServer {
   const { config, log } = rooms;
   const responses = new Set<ServerResponse>();
+  const dashboard = openDashboard();
 
   const server = createServer((request, response) => {
     responses.add(response);
@@ -65,10 +67,14 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = requestUrl(request);
     if (!url) return answer(response, 400, "The Host header or the path is not valid.\n");
+    if (dashboard?.has(url.pathname)) return dashboard.serve(request, response, url.pathname);
     switch (url.pathname) {
       case "/":
-        response.writeHead(302, { location: "/graphql" }).end();
-        return;
+        return answer(
+          response,
+          503,
+          "The dashboard was not built: run `npm run build`. GraphQL is at /graphql.\n",
+        );
       case "/graphql":
         if (wantsPage(request)) return rooms.graphiql.serve(request, response);
         response.setHeader("cache-control", "no-store");

@@ -351,9 +351,26 @@ describe("GraphQL over HTTP", () => {
       expect((await send(node.url, { method: "GET", path })).status).toBe(status);
     });
 
-    test("/ leads to GraphQL", async () => {
-      const answer = await send(node.url, { method: "GET", path: "/" });
-      expect([answer.status, answer.headers.location]).toEqual([302, "/graphql"]);
+    test.each(["/", "/sign-up", "/reset-password", "/report-session"])(
+      "%s is a page of the dashboard, which loads nothing inline and nothing from elsewhere",
+      async (path) => {
+        const answer = await send(node.url, { method: "GET", path });
+        expect(answer.status).toBe(200);
+        expect(answer.headers["content-security-policy"]).toContain("script-src 'self';");
+        expect(answer.body).not.toMatch(/<script(?![^>]*src="\/assets\/)/);
+      },
+    );
+
+    test("the dashboard's assets are kept by browsers for good, and come compressed to those who take it", async () => {
+      const { body } = await send(node.url, { method: "GET", path: "/" });
+      const script = /src="(\/assets\/[^"]+\.js)"/.exec(body)?.[1] ?? "";
+      const headers = { "accept-encoding": "gzip" };
+      const answer = await send(node.url, { method: "GET", path: script, headers });
+      expect(answer.status).toBe(200);
+      expect(answer.headers["cache-control"]).toContain("immutable");
+      expect(answer.headers["content-encoding"]).toBe("gzip");
+      expect((await send(node.url, { method: "GET", path: "/assets/../../package.json" })).status).toBe(404);
+      expect((await send(node.url, { method: "POST", path: "/" })).status).toBe(405);
     });
 
     test("/graphql is GraphiQL for a browser, from this origin alone and not in a frame", async () => {
