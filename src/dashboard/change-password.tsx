@@ -1,6 +1,7 @@
-import { Alert, Button, Checkbox, Modal, PasswordInput, Stack } from "@mantine/core";
+import { Alert, Button, Checkbox, Modal, Stack } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import { useSessionClient } from "../client/react.ts";
+import { Field } from "./field.tsx";
 import { useSending } from "./form.tsx";
 
 export function ChangePassword({
@@ -26,22 +27,21 @@ export function ChangePassword({
     <Modal opened={opened} onClose={onClose} title="Change your password" centered>
       <form onSubmit={(event) => void submit(event)}>
         <Stack>
-          <PasswordInput
+          <Field
+            isFirst
+            kind="currentPassword"
             label="Current password"
-            autoComplete="current-password"
-            required
             value={currentPassword}
+            onChange={setCurrent}
             error={issue("currentPassword")}
-            onChange={(event) => setCurrent(event.currentTarget.value)}
           />
-          <PasswordInput
+          <Field
+            kind="newPassword"
             label="New password"
             description="At least 8 characters, of any kind."
-            autoComplete="new-password"
-            required
             value={newPassword}
+            onChange={setNew}
             error={issue("newPassword")}
-            onChange={(event) => setNew(event.currentTarget.value)}
           />
           <Checkbox
             label="Log out all other devices"

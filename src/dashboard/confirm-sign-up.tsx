@@ -1,7 +1,8 @@
-import { PasswordInput, Text } from "@mantine/core";
+import { Text } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import { useLocation } from "wouter";
 import { useSessionClient } from "../client/react.ts";
+import { Field } from "./field.tsx";
 import { FormCard, linkToken, useSending } from "./form.tsx";
 
 export function ConfirmSignUp(): ReactNode {
@@ -17,13 +18,7 @@ export function ConfirmSignUp(): ReactNode {
   return (
     <FormCard title="Finish signing up" action="Finish" sending={sending}>
       <Text>Enter the password that you chose when you signed up.</Text>
-      <PasswordInput
-        label="Password"
-        autoComplete="current-password"
-        required
-        value={password}
-        onChange={(event) => setPassword(event.currentTarget.value)}
-      />
+      <Field kind="currentPassword" label="Password" value={password} onChange={setPassword} />
     </FormCard>
   );
 }

@@ -1,7 +1,8 @@
-import { Text, TextInput } from "@mantine/core";
+import { Text } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import { RequestPasswordResetDocument } from "../client/generated/graphql.ts";
 import { useSessionClient } from "../client/react.ts";
+import { Field } from "./field.tsx";
 import { FormCard, Notice, useSending } from "./form.tsx";
 
 export function ForgotPassword(): ReactNode {
@@ -25,14 +26,7 @@ export function ForgotPassword(): ReactNode {
   }
   return (
     <FormCard title="Forgot your password?" action="Send me a link" sending={sending}>
-      <TextInput
-        label="Email"
-        type="email"
-        autoComplete="username"
-        required
-        value={email}
-        onChange={(event) => setEmail(event.currentTarget.value)}
-      />
+      <Field kind="email" label="Email" value={email} onChange={setEmail} />
     </FormCard>
   );
 }

@@ -1,7 +1,8 @@
-import { Alert, Button, Modal, PasswordInput, Stack, Text } from "@mantine/core";
+import { Alert, Button, Modal, Stack, Text } from "@mantine/core";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { RefusedError } from "../client/core.ts";
 import { useSessionClient } from "../client/react.ts";
+import { Field } from "./field.tsx";
 
 /** Does what may need a recent proof of the password, and asks for that if it does. */
 export function useReauthentication() {
@@ -40,14 +41,7 @@ export function Reauthenticate({
       <form onSubmit={(event) => void submit(event)}>
         <Stack>
           <Text>You signed in a while ago. Enter your password once more.</Text>
-          <PasswordInput
-            label="Password"
-            autoComplete="current-password"
-            required
-            data-autofocus
-            value={password}
-            onChange={(event) => setPassword(event.currentTarget.value)}
-          />
+          <Field isFirst kind="currentPassword" label="Password" value={password} onChange={setPassword} />
           {message && (
             <Alert color="red" role="alert">
               {message}

@@ -1,8 +1,9 @@
-import { Anchor, PasswordInput, Text } from "@mantine/core";
+import { Anchor, Text } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import { Link } from "wouter";
 import { ResetPasswordDocument } from "../client/generated/graphql.ts";
 import { useSessionClient } from "../client/react.ts";
+import { Field } from "./field.tsx";
 import { FormCard, linkToken, Notice, useSending } from "./form.tsx";
 
 export function ResetPassword(): ReactNode {
@@ -29,14 +30,13 @@ export function ResetPassword(): ReactNode {
   }
   return (
     <FormCard title="Choose a new password" action="Change my password" sending={sending}>
-      <PasswordInput
+      <Field
+        kind="newPassword"
         label="New password"
         description="At least 8 characters, of any kind. You will be logged out everywhere."
-        autoComplete="new-password"
-        required
         value={newPassword}
+        onChange={setNewPassword}
         error={sending.issue("newPassword")}
-        onChange={(event) => setNewPassword(event.currentTarget.value)}
       />
     </FormCard>
   );

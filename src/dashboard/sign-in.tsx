@@ -1,7 +1,8 @@
-import { Alert, Anchor, Checkbox, Group, PasswordInput, Stack, TextInput } from "@mantine/core";
+import { Alert, Anchor, Checkbox, Group, Stack } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import { Link } from "wouter";
 import { useSession, useSessionClient } from "../client/react.ts";
+import { Field } from "./field.tsx";
 import { FormCard, useSending } from "./form.tsx";
 import { timeOf } from "./time.ts";
 
@@ -33,21 +34,8 @@ export function SignIn(): ReactNode {
           </Group>
         }
       >
-        <TextInput
-          label="Email"
-          type="email"
-          autoComplete="username"
-          required
-          value={email}
-          onChange={(event) => setEmail(event.currentTarget.value)}
-        />
-        <PasswordInput
-          label="Password"
-          autoComplete="current-password"
-          required
-          value={password}
-          onChange={(event) => setPassword(event.currentTarget.value)}
-        />
+        <Field kind="email" label="Email" value={email} onChange={setEmail} />
+        <Field kind="currentPassword" label="Password" value={password} onChange={setPassword} />
         <Checkbox
           label="Remember me on this device"
           checked={remember}

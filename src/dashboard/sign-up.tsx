@@ -1,7 +1,8 @@
-import { Anchor, PasswordInput, Text, TextInput } from "@mantine/core";
+import { Anchor, Text } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { useSessionClient } from "../client/react.ts";
+import { Field } from "./field.tsx";
 import { FormCard, Notice, useSending } from "./form.tsx";
 
 export function SignUp(): ReactNode {
@@ -37,39 +38,22 @@ export function SignUp(): ReactNode {
         </Anchor>
       }
     >
-      <TextInput
-        label="Email"
-        type="email"
-        autoComplete="username"
-        required
-        value={email}
-        error={sending.issue("email")}
-        onChange={(event) => setEmail(event.currentTarget.value)}
-      />
-      <TextInput
-        label="Name"
-        autoComplete="name"
-        required
-        value={name}
-        error={sending.issue("name")}
-        onChange={(event) => setName(event.currentTarget.value)}
-      />
-      <PasswordInput
+      <Field kind="email" label="Email" value={email} onChange={setEmail} error={sending.issue("email")} />
+      <Field kind="name" label="Name" value={name} onChange={setName} error={sending.issue("name")} />
+      <Field
+        kind="newPassword"
         label="Password"
         description="At least 8 characters, of any kind."
-        autoComplete="new-password"
-        required
         value={password}
+        onChange={setPassword}
         error={sending.issue("password")}
-        onChange={(event) => setPassword(event.currentTarget.value)}
       />
-      <PasswordInput
+      <Field
+        kind="newPassword"
         label="Password once more"
-        autoComplete="new-password"
-        required
         value={passwordConfirmation}
+        onChange={setConfirmation}
         error={sending.issue("passwordConfirmation")}
-        onChange={(event) => setConfirmation(event.currentTarget.value)}
       />
     </FormCard>
   );
