@@ -16,7 +16,7 @@ const SUSPECTS: readonly Suspect[] = [
   {
     mutant: "tailOff",
     faults: ["listeners ended"],
-    violation: /, is served \d+ ms after its end, though all was calm/,
+    violation: /^P2: the client of session \S+ never learned of its end/,
   },
   {
     mutant: "fillRaceOpen",
