@@ -33,6 +33,8 @@ export interface Config {
   /** Where mails are handed over; undefined: they are written to files in `dataDir`. */
   readonly smtpUrl: string | undefined;
   readonly mailFrom: string | undefined;
+  /** Whether a browser that opens /graphql gets GraphiQL. */
+  readonly hasGraphiQL: boolean;
   /** Whether a sign-up says that an email is taken. If not, a mail does, and confirms those that are not. */
   readonly signUpDiscloses: boolean;
   /** Failed logins of one client address a day. */
@@ -158,6 +160,7 @@ const settingsSchema = z
         error: "must be an address like no-reply@example.com or Example <no-reply@example.com>",
       })
       .optional(),
+    GRAPHIQL: yesOrNo("true"),
     SIGN_UP_DISCLOSES: yesOrNo("true"),
     LOGIN_FAILURES_PER_ADDRESS: wholeNumber(10, 1_000_000).default(100),
     SIGN_UPS_PER_ADDRESS: wholeNumber(1, 1_000_000).default(100),
@@ -226,6 +229,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     addedRoles: settings.ROLES,
     smtpUrl: settings.SMTP_URL,
     mailFrom: settings.MAIL_FROM,
+    hasGraphiQL: settings.GRAPHIQL,
     signUpDiscloses: settings.SIGN_UP_DISCLOSES,
     loginFailuresPerAddress: settings.LOGIN_FAILURES_PER_ADDRESS,
     signUpsPerAddress: settings.SIGN_UPS_PER_ADDRESS,

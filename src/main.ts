@@ -172,7 +172,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       log,
       graphql: async (req, res) => void (await graphql(req, res, { req, res })),
       upgrade: webSockets.upgrade,
-      graphiql: createGraphiQLPage(),
+      graphiql: config.hasGraphiQL ? createGraphiQLPage() : undefined,
       unreadiness() {
         if (isStopping) return "This node is stopping.";
         return isTrusted() ? undefined : "This node cannot confirm that it has read the log.";
@@ -230,9 +230,12 @@ async function runBackwards(undo: (() => unknown)[]): Promise<void> {
   for (let step = undo.pop(); step; step = undo.pop()) await step();
 }
 
-/** Starts a node with the settings of the environment, for the life of the process. */
-export async function runService(options?: NodeOptions): Promise<void> {
-  const node = await startNode(readConfig(process.env), options);
+/** Starts a node with these settings, those of the environment unless others are given, for the life of the process. */
+export async function runService(
+  options?: NodeOptions,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Node> {
+  const node = await startNode(readConfig(environment), options);
   process.stdout.write(`${welcome(node)}\n`);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
@@ -242,6 +245,7 @@ export async function runService(options?: NodeOptions): Promise<void> {
       );
     });
   }
+  return node;
 }
 
 function welcome({ url, database, firstAdministrator }: Node): string {

@@ -64,6 +64,8 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
   let failures = 0;
   let stopLeading: (() => void) | undefined;
   let restart: ReturnType<typeof setTimeout> | undefined;
+  let isConnected = false;
+  const connectionListeners = new Set<() => void>();
 
   const live = createLive({
     url: options.url,
@@ -71,6 +73,11 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
     tokens,
     fetch,
     onError,
+    onConnection(isOpen) {
+      if (isOpen === isConnected) return;
+      isConnected = isOpen;
+      for (const listener of [...connectionListeners]) listener();
+    },
     onEnd: (cause) => leave(cause),
     async onDoubt(reason) {
       // The service tells the reason in words; if it cannot be asked, the bare reason has to do.
@@ -257,6 +264,11 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
       return response;
     },
     subscribeOperation: live.subscribe,
+    isConnected: () => isConnected,
+    onConnection(listener) {
+      connectionListeners.add(listener);
+      return () => void connectionListeners.delete(listener);
+    },
     check,
     close() {
       isClosed = true;

@@ -36,6 +36,8 @@ export interface LiveOptions {
   readonly tokens: TokenStorage | undefined;
   readonly fetch: typeof globalThis.fetch;
   readonly onError: (error: unknown) => void;
+  /** The connection was opened, or lost. Over server-sent events it counts as open. */
+  readonly onConnection: (isOpen: boolean) => void;
   /** The session has ended. */
   readonly onEnd: (cause: SignOutCause) => void;
   /** The service let nobody in, or said no more than a reason: it should be asked over HTTP. */
@@ -99,7 +101,9 @@ export function createLive(options: LiveOptions): Live {
         opened() {
           attempts = undefined;
         },
+        connected: () => options.onConnection(true),
         closed(event) {
+          options.onConnection(false);
           clearTimeout(pongTimer);
           lastCode = closeCode(event);
           if (attempts !== undefined && ++attempts === BLOCKED_AFTER) fallBack().catch(options.onError);
@@ -121,6 +125,7 @@ export function createLive(options: LiveOptions): Live {
     if (!unsubscribe) return;
     stop();
     client = connectBySse(options, pauseBefore);
+    options.onConnection(true);
     watch();
   }
 
@@ -128,6 +133,7 @@ export function createLive(options: LiveOptions): Live {
     const end = unsubscribe;
     unsubscribe = undefined;
     end?.();
+    options.onConnection(false);
     // It rejects when it was about to connect again, which is over then.
     Promise.resolve(client?.dispose()).catch(() => {});
     client = undefined;

@@ -46,6 +46,12 @@ export function useRevoked(callback: (cause: SignOutCause | undefined) => void):
   useEffect(() => client.onRevoked((cause) => latest.current(cause)), [client]);
 }
 
+/** Whether the connection is open by which this page is told of changes. */
+export function useConnected(): boolean {
+  const client = useSessionClient();
+  return useSyncExternalStore(client.onConnection, client.isConnected, () => false);
+}
+
 /** Shows its children while somebody is signed in. */
 export function SignedIn({ children }: { readonly children?: ReactNode }): ReactNode {
   return useSession().status === "signedIn" ? children : null;

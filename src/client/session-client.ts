@@ -74,6 +74,10 @@ export interface SessionClient {
   readonly fetch: typeof globalThis.fetch;
   /** Runs a subscription of the app over the connection that the client has anyway. */
   readonly subscribeOperation: Live["subscribe"];
+  /** Whether this client's connection is open now. Of several tabs, one has it, and those that run subscriptions of their own. */
+  readonly isConnected: () => boolean;
+  /** Calls back when the connection was opened or lost; gives back what ends that. */
+  readonly onConnection: (listener: () => void) => () => void;
   /** Asks the service who is signed in. */
   readonly check: () => Promise<void>;
   /** Closes the connection and stops listening; nobody is signed out. */

@@ -1,74 +1,92 @@
-import { AppShell, Button, Center, Container, Group, Loader, Text, Title } from "@mantine/core";
-import type { ReactNode } from "react";
-import { Link, Route, Switch } from "wouter";
-import { useSession, useSessionClient } from "../client/react.ts";
-import { ConfirmSignUp } from "./confirm-sign-up.tsx";
-import { Devices } from "./devices.tsx";
-import { ForgotPassword } from "./forgot-password.tsx";
-import { ReportSession } from "./report-session.tsx";
-import { ResetPassword } from "./reset-password.tsx";
-import { SignIn } from "./sign-in.tsx";
-import { SignUp } from "./sign-up.tsx";
+import { lazy, type ReactNode, Suspense } from "react";
+import { Route, Switch } from "wouter";
+import { useSession } from "../client/react.ts";
+import { ConfirmSignUp } from "./account/confirm-sign-up.tsx";
+import { Devices } from "./account/devices.tsx";
+import { ForgotPassword } from "./account/forgot-password.tsx";
+import { ReportSession } from "./account/report-session.tsx";
+import { ResetPassword } from "./account/reset-password.tsx";
+import { SignIn } from "./account/sign-in.tsx";
+import { SignUp } from "./account/sign-up.tsx";
+import { CapabilitiesProvider, useCapabilities } from "./operators/capabilities.tsx";
+import { type NavigationItem, Shell } from "./shell.tsx";
+import { Waiting } from "./states.tsx";
 
-/** The pages, and what stands around all of them. */
+/** Most people are no operators and need not load them. */
+const OperatorPages = lazy(() =>
+  import("./operators/pages.tsx").then(({ OperatorPages }) => ({ default: OperatorPages })),
+);
+
+const OPERATORS_NAVIGATION: readonly NavigationItem[] = [
+  { href: "/", label: "Live" },
+  { href: "/users", label: "Users" },
+  { href: "/sessions", label: "Sessions" },
+  { href: "/audit", label: "Audit" },
+  { href: "/devices", label: "Your devices" },
+];
+
+/** Not there where the service has turned it off. */
+const GRAPHIQL: readonly NavigationItem[] = document.querySelector('link[href="/graphql"]')
+  ? [{ href: "/graphql", label: "GraphiQL", isElsewhere: true }]
+  : [];
+
+const SignUpPage = plain(SignUp);
+const ForgotPasswordPage = plain(ForgotPassword);
+const ResetPasswordPage = plain(ResetPassword);
+const ReportSessionPage = plain(ReportSession);
+const ConfirmSignUpPage = plain(ConfirmSignUp);
+
+/** The pages. Those that mails lead to are for everybody, signed in or not. */
 export function App(): ReactNode {
   return (
-    <AppShell header={{ height: 56 }} padding="md">
-      <AppShell.Header>
-        <Header />
-      </AppShell.Header>
-      <AppShell.Main>
-        <Container size="sm" py="md">
-          <Switch>
-            <Route path="/sign-up" component={SignUp} />
-            <Route path="/forgot-password" component={ForgotPassword} />
-            <Route path="/reset-password" component={ResetPassword} />
-            <Route path="/report-session" component={ReportSession} />
-            <Route path="/confirm-sign-up" component={ConfirmSignUp} />
-            <Route component={Home} />
-          </Switch>
-        </Container>
-      </AppShell.Main>
-    </AppShell>
+    <Switch>
+      <Route path="/sign-up" component={SignUpPage} />
+      <Route path="/forgot-password" component={ForgotPasswordPage} />
+      <Route path="/reset-password" component={ResetPasswordPage} />
+      <Route path="/report-session" component={ReportSessionPage} />
+      <Route path="/confirm-sign-up" component={ConfirmSignUpPage} />
+      <Route component={Home} />
+    </Switch>
   );
 }
 
-function Header(): ReactNode {
-  const session = useSession();
-  const client = useSessionClient();
-  return (
-    <Group h="100%" px="md" justify="space-between" wrap="nowrap">
-      <Title order={1} size="h4">
-        <Link href="/" style={{ color: "inherit", textDecoration: "none" }}>
-          live-logout
-        </Link>
-      </Title>
-      {session.status === "signedIn" && (
-        <Group gap="sm" wrap="nowrap">
-          <Text size="sm" truncate>
-            {session.user.name}
-          </Text>
-          <Button size="xs" variant="default" onClick={() => void client.logout()}>
-            Log out
-          </Button>
-        </Group>
-      )}
-    </Group>
+function plain(Page: () => ReactNode): () => ReactNode {
+  return () => (
+    <Shell navigation={[]}>
+      <Page />
+    </Shell>
   );
 }
 
 function Home(): ReactNode {
   const { status } = useSession();
-  switch (status) {
-    case "signedIn":
-      return <Devices />;
-    case "signedOut":
-      return <SignIn />;
-    case "loading":
-      return (
-        <Center h={200}>
-          <Loader aria-label="Looking whether you are signed in" />
-        </Center>
-      );
+  if (status === "signedIn") {
+    return (
+      <CapabilitiesProvider>
+        <SignedInPages />
+      </CapabilitiesProvider>
+    );
   }
+  return (
+    <Shell navigation={[]}>
+      {status === "signedOut" ? <SignIn /> : <Waiting what="whether you are signed in" />}
+    </Shell>
+  );
+}
+
+function SignedInPages(): ReactNode {
+  if (!useCapabilities().includes("READ_ANY_SESSIONS")) {
+    return (
+      <Shell navigation={[]}>
+        <Devices />
+      </Shell>
+    );
+  }
+  return (
+    <Shell navigation={[...OPERATORS_NAVIGATION, ...GRAPHIQL]}>
+      <Suspense fallback={<Waiting what="the page" />}>
+        <OperatorPages />
+      </Suspense>
+    </Shell>
+  );
 }

@@ -29,7 +29,8 @@ export function useSending(send: () => Promise<FormProblem | undefined>) {
   return { submit, isSending, problem, issue };
 }
 
-function explain(error: unknown): string {
+/** What went wrong, for people. */
+export function explain(error: unknown): string {
   if (error instanceof UnavailableError) return "The service cannot be reached. Try again in a moment.";
   if (error instanceof SignedOutError) return "You were logged out meanwhile.";
   if (error instanceof RefusedError) return error.message;

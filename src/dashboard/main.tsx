@@ -1,21 +1,40 @@
 import "@mantine/core/styles.css";
-import { createTheme, MantineProvider } from "@mantine/core";
+import "@mantine/notifications/styles.css";
+import { Badge, createTheme, MantineProvider } from "@mantine/core";
+import { Notifications } from "@mantine/notifications";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { createSessionClient } from "../client/core.ts";
 import { SessionProvider } from "../client/react.ts";
+import { ActionsProvider } from "./actions.tsx";
 import { App } from "./app.tsx";
+import { createDataClients, DataProvider } from "./data.tsx";
+import { LogProvider } from "./log.tsx";
 
-const client = createSessionClient({ url: new URL("/graphql", location.origin).href });
-const theme = createTheme({ primaryColor: "indigo", defaultRadius: "md" });
+const url = new URL("/graphql", location.origin).href;
+const client = createSessionClient({ url });
+const clients = createDataClients(client, url);
+const theme = createTheme({
+  primaryColor: "indigo",
+  defaultRadius: "md",
+  // Capitals are harder to read, and some labels are sentences.
+  components: { Badge: Badge.extend({ defaultProps: { tt: "none", fw: 500 } }) },
+});
 
 const root = document.getElementById("root");
 if (!root) throw new Error("the page has no place for the app");
 createRoot(root).render(
   <StrictMode>
     <MantineProvider theme={theme} defaultColorScheme="auto">
+      <Notifications />
       <SessionProvider client={client}>
-        <App />
+        <DataProvider clients={clients}>
+          <LogProvider>
+            <ActionsProvider>
+              <App />
+            </ActionsProvider>
+          </LogProvider>
+        </DataProvider>
       </SessionProvider>
     </MantineProvider>
   </StrictMode>,

@@ -1,53 +1,42 @@
 import { Alert, Button, Modal, Stack, Text } from "@mantine/core";
-import { type FormEvent, type ReactNode, useState } from "react";
-import { RefusedError } from "../client/core.ts";
+import { type ReactNode, useState } from "react";
 import { useSessionClient } from "../client/react.ts";
 import { Field } from "./field.tsx";
+import { useSending } from "./form.tsx";
 
-/** Does what may need a recent proof of the password, and asks for that if it does. */
-export function useReauthentication() {
-  const [waiting, setWaiting] = useState<{ readonly retry: () => void }>();
-  async function attempt(run: () => Promise<unknown>): Promise<void> {
-    try {
-      await run();
-    } catch (error) {
-      if (!(error instanceof RefusedError) || error.extensions["reason"] !== "REAUTHENTICATE") throw error;
-      await new Promise<void>((resolve) => setWaiting({ retry: resolve }));
-      setWaiting(undefined);
-      await run();
-    }
-  }
-  return { attempt, waiting, giveUp: () => setWaiting(undefined) };
-}
-
+/** Asks for the password again. */
 export function Reauthenticate({
-  proof,
+  opened,
+  onProven,
+  onGivenUp,
 }: {
-  readonly proof: ReturnType<typeof useReauthentication>;
+  readonly opened: boolean;
+  readonly onProven: () => void;
+  readonly onGivenUp: () => void;
 }): ReactNode {
   const client = useSessionClient();
   const [password, setPassword] = useState("");
-  const [message, setMessage] = useState<string>();
-  async function submit(event: FormEvent): Promise<void> {
-    event.preventDefault();
+  const { submit, isSending, problem } = useSending(async () => {
     const result = await client.reauthenticate(password);
-    if (result.__typename !== "ReauthenticateSuccess") return setMessage(result.message);
+    if (result.__typename !== "ReauthenticateSuccess") return result;
     setPassword("");
-    setMessage(undefined);
-    proof.waiting?.retry();
-  }
+    onProven();
+    return undefined;
+  });
   return (
-    <Modal opened={proof.waiting !== undefined} onClose={proof.giveUp} title="Is it you?" centered>
+    <Modal opened={opened} onClose={onGivenUp} title="Is it you?" centered>
       <form onSubmit={(event) => void submit(event)}>
         <Stack>
           <Text>You signed in a while ago. Enter your password once more.</Text>
           <Field isFirst kind="currentPassword" label="Password" value={password} onChange={setPassword} />
-          {message && (
+          {problem && (
             <Alert color="red" role="alert">
-              {message}
+              {problem.message}
             </Alert>
           )}
-          <Button type="submit">Go on</Button>
+          <Button type="submit" loading={isSending}>
+            Go on
+          </Button>
         </Stack>
       </form>
     </Modal>

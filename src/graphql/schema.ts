@@ -10,7 +10,9 @@ import "./password.ts";
 import "./reauthenticate.ts";
 import "./revoke.ts";
 import "./user-administration.ts";
-import "./session-event.ts";
+import "./session-events-query.ts";
+import "./session-events-feed.ts";
+import "./statistics.ts";
 import "./session-revocation.ts";
 
 /** The whole schema. Each file above adds its type with its fields to the builder; a deployment may add roles. */

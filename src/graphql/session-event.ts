@@ -1,16 +1,11 @@
-import { type ResolveCursorConnectionArgs, resolveCursorConnection } from "@pothos/plugin-relay";
-import type { GraphQLError } from "graphql";
 import { validate as isUuid } from "uuid";
-import type { Prisma, User } from "../database/generated/client.ts";
+import type { User } from "../database/generated/client.ts";
 import type { EventFilter } from "../revocation/feed.ts";
-import type { Lease } from "../revocation/lease.ts";
 import type { SessionEvent } from "../revocation/log.ts";
 import { toRevocationReason } from "../revocation/reasons.ts";
-import { findCursor, toSessionEvent } from "../sessions/history.ts";
 import { builder } from "./builder.ts";
-import { type Context, requireLease, requireViewer } from "./context.ts";
-import { badRequest, cursorExpired, forbidden } from "./errors.ts";
-import { checkPageSize, MAX_PAGE_SIZE, TOTAL_COUNT } from "./paging.ts";
+import { type Context, requireViewer } from "./context.ts";
+import { badRequest, forbidden } from "./errors.ts";
 import { RevocationReasonEnum, SessionObject } from "./session.ts";
 import { deletedUser, UserObject } from "./user.ts";
 
@@ -19,7 +14,7 @@ const GREATEST_ID = 2n ** 63n - 1n;
 
 const EVENT_TYPES = ["SESSION_CREATED", "SESSION_REVOKED", "SESSION_CHANGED"] as const;
 
-const SessionEventTypeEnum = builder.enumType("SessionEventType", {
+export const SessionEventTypeEnum = builder.enumType("SessionEventType", {
   description: "What happened to a session.",
   values: {
     SESSION_CREATED: { description: "Its user logged in." },
@@ -28,7 +23,7 @@ const SessionEventTypeEnum = builder.enumType("SessionEventType", {
   } satisfies Record<(typeof EVENT_TYPES)[number], { description: string }>,
 });
 
-const SessionEventObject = builder.objectRef<SessionEvent>("SessionEvent").implement({
+export const SessionEventObject = builder.objectRef<SessionEvent>("SessionEvent").implement({
   description:
     "Something that happened to a session. The log of them is append-only, in the order of the commits.",
   fields: (t) => ({
@@ -84,7 +79,7 @@ function shownTo(context: Context, actor: User): User {
 }
 
 /** Whose events the viewer may read: by default all that they may. Throws `FORBIDDEN` and `BAD_REQUEST`. */
-function readableBy(context: Context, userId: string | null | undefined): EventFilter {
+export function readableBy(context: Context, userId: string | null | undefined): EventFilter {
   const { user } = requireViewer(context);
   const wanted = userId?.toLowerCase();
   if (context.roles.can(user.role, "readAnySessions")) {
@@ -95,137 +90,10 @@ function readableBy(context: Context, userId: string | null | undefined): EventF
   return { userId: user.id };
 }
 
-function toCursor(after: string): bigint {
+/** The id of an event as a cursor; what is greater than any id stands after all. Throws `BAD_REQUEST`. */
+export function toCursor(after: string): bigint {
   const message = "must be the id of an event: a decimal number";
   if (!/^\d{1,40}$/.test(after)) throw badRequest([{ path: "after", message }]);
-  return BigInt(after);
-}
-
-builder.queryField("sessionEvents", (t) =>
-  t.connection(
-    {
-      type: SessionEventObject,
-      description: "The log, the newest first: one's own events, or anybody's for SUPPORT and ADMIN.",
-      args: { userId: t.arg.id({ description: "Only those of this user." }) },
-      resolve: async (_root, args, context) => {
-        const { userId } = readableBy(context, args.userId);
-        checkPageSize(args);
-        const where: Prisma.SessionEventWhereInput = userId === undefined ? {} : { userId };
-        const page = await resolveCursorConnection(
-          { args, defaultSize: 20, maxSize: MAX_PAGE_SIZE, toCursor: (event) => event.id },
-          (bounds: ResolveCursorConnectionArgs) => readEvents(context, where, bounds),
-        );
-        return { ...page, where };
-      },
-    },
-    {
-      name: "SessionEventConnection",
-      description: "A page of the log.",
-      fields: (connection) => ({
-        totalCount: connection.int({
-          description: TOTAL_COUNT,
-          resolve: ({ where }: { readonly where?: Prisma.SessionEventWhereInput }, _args, context) =>
-            context.prisma.sessionEvent.count({ where: where ?? {} }),
-        }),
-      }),
-    },
-    { name: "SessionEventEdge", description: "An event on a page." },
-  ),
-);
-
-/** One page; the connection has the newest first, so `after` means older. */
-async function readEvents(
-  { prisma }: Context,
-  where: Prisma.SessionEventWhereInput,
-  { before, after, limit, inverted }: ResolveCursorConnectionArgs,
-): Promise<SessionEvent[]> {
-  const bounds = [where];
-  if (after !== undefined) bounds.push({ id: { lt: clamp(toCursor(after)) } });
-  if (before !== undefined) bounds.push({ id: { gt: clamp(toCursor(before)) } });
-  const rows = await prisma.sessionEvent.findMany({
-    where: { AND: bounds },
-    orderBy: { id: inverted ? "asc" : "desc" },
-    take: limit,
-  });
-  return rows.map(toSessionEvent);
-}
-
-function clamp(cursor: bigint): bigint {
+  const cursor = BigInt(after);
   return cursor > GREATEST_ID ? GREATEST_ID : cursor;
-}
-
-builder.subscriptionField("sessionEvents", (t) =>
-  t.field({
-    type: SessionEventObject,
-    description:
-      "The log as it grows, oldest first: one's own events, or anybody's for SUPPORT and ADMIN. With a cursor " +
-      "first what came after it; fails with CURSOR_EXPIRED if the log does not reach back to it.",
-    args: {
-      after: t.arg.id({
-        description: "The id of the last event that one knows; 0 for the beginning of the log.",
-      }),
-      userId: t.arg.id({ description: "Only those of this user." }),
-    },
-    subscribe: async (_root, args, context) => {
-      const lease = requireLease(context);
-      const filter = readableBy(context, args.userId);
-      const cursor = args.after == null ? undefined : toCursor(args.after);
-      if (cursor !== undefined) {
-        const { isKnown, oldest } = await findCursor(context.prisma, clamp(cursor));
-        if (!isKnown) throw cursorExpired(oldest);
-      }
-      lease.markConnected();
-      return follow(context, lease, filter, cursor);
-    },
-    resolve: (told) => {
-      if ("failure" in told) throw told.failure;
-      return told;
-    },
-  }),
-);
-
-type Told = SessionEvent | { readonly failure: GraphQLError };
-
-/**
- * The events, for as long as the viewer may read them: asked again for each, because an authority that was looked
- * at only when the subscription began would outlive the role that gave it.
- */
-function follow(
-  context: Context,
-  lease: Lease,
-  filter: EventFilter,
-  cursor: bigint | undefined,
-): AsyncIterableIterator<Told, undefined> {
-  const done = { value: undefined, done: true } as const;
-  const follower = context.feed.follow(filter, cursor);
-  let isOver = false;
-
-  function finish(): typeof done {
-    isOver = true;
-    follower.stop();
-    return done;
-  }
-  function fail(failure: GraphQLError): IteratorResult<Told, undefined> {
-    finish();
-    return { value: { failure }, done: false };
-  }
-
-  return {
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    async next() {
-      if (isOver) return done;
-      const event = await follower.next();
-      if (!event) return follower.isCursorLost() && !isOver ? fail(cursorExpired(null)) : finish();
-      if (!(await context.directory.confirm(lease))) return finish();
-      const { user } = lease.current;
-      const isReadable = event.userId === user.id || context.roles.can(user.role, "readAnySessions");
-      return isReadable ? { value: event, done: false } : fail(forbidden());
-    },
-    // A hand-written iterator because a generator that waits for an event cannot be returned from.
-    async return() {
-      return finish();
-    },
-  };
 }

@@ -2,7 +2,7 @@ import { validate as isUuid } from "uuid";
 import type { Prisma, User } from "../database/generated/client.ts";
 import type { Snapshot } from "../revocation/snapshot.ts";
 import { activeSessions } from "../sessions/active.ts";
-import type { UserStatus } from "../users/roles.ts";
+import type { Capability, UserStatus } from "../users/roles.ts";
 import { builder } from "./builder.ts";
 import { requireCapability, requireViewer } from "./context.ts";
 import { forbidden } from "./errors.ts";
@@ -19,6 +19,19 @@ export const RoleEnum = builder.enumType("Role", {
 
 /** The role as the enum wants it, which also has the values that the setting `ROLES` adds. */
 type BuiltInRole = typeof RoleEnum.$inferType;
+
+const CapabilityEnum = builder.enumType("Capability", {
+  description: "Something that a role allows beyond one's own sessions.",
+  values: {
+    READ_ANY_SESSIONS: { value: "readAnySessions", description: "To see everybody's sessions and the log." },
+    END_ANY_SESSIONS: { value: "endAnySessions", description: "To end anybody's sessions." },
+    END_SESSIONS_BY_POLICY: {
+      value: "endSessionsByPolicy",
+      description: "To end all sessions that fit a filter.",
+    },
+    CHANGE_USERS: { value: "changeUsers", description: "To change the roles and the status of users." },
+  } satisfies Record<string, { value: Capability; description: string }>,
+});
 
 export const UserStatusEnum = builder.enumType("UserStatus", {
   description: "Whether a user may log in.",
@@ -40,6 +53,11 @@ export const UserObject = builder.prismaObject("User", {
       // One that this service does not know, written by plain SQL, may do nothing, and reads so.
       resolve: (user, _args, { roles }) =>
         (roles.names.includes(user.role) ? user.role : "USER") as BuiltInRole,
+    }),
+    capabilities: t.field({
+      type: [CapabilityEnum],
+      description: "What their role allows.",
+      resolve: (user, _args, { roles }) => roles.of(user.role),
     }),
     status: t.field({
       type: UserStatusEnum,
@@ -92,6 +110,14 @@ builder.queryFields((t) => ({
       const { credentials } = context;
       if (credentials.kind === "anonymous") return null;
       return toUser(requireViewer(context).user);
+    },
+  }),
+  roles: t.field({
+    type: [RoleEnum],
+    description: "The roles that users of this service can have. For SUPPORT and ADMIN.",
+    resolve: (_root, _args, context) => {
+      requireCapability(context, "readAnySessions");
+      return context.roles.names as readonly BuiltInRole[];
     },
   }),
   user: t.prismaField({

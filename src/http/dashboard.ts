@@ -10,12 +10,22 @@ const YEAR_S = 31_536_000;
 /** The pages of the dashboard; links in mails lead to some of them. */
 const PAGES: ReadonlySet<string> = new Set([
   "/",
+  "/devices",
+  "/users",
+  "/sessions",
+  "/audit",
   "/sign-up",
   "/forgot-password",
   "/reset-password",
   "/report-session",
   "/confirm-sign-up",
 ]);
+
+/** How a page knows that there is GraphiQL to lead to. */
+const GRAPHIQL_LINK = '<link rel="alternate" href="/graphql" title="GraphiQL" />';
+
+/** The page of one user. */
+const USER_PAGE = /^\/users\/[0-9a-f-]{36}$/;
 
 /** Everything comes from this service. Styles are inline because the component library computes some. */
 const CONTENT_SECURITY_POLICY = [
@@ -37,24 +47,26 @@ export interface Dashboard {
 }
 
 /** The built dashboard. Undefined if it was not built, as when npm ran without scripts. */
-export function openDashboard(): Dashboard | undefined {
+export function openDashboard(options: { readonly hasGraphiQL: boolean }): Dashboard | undefined {
   if (!existsSync(join(DIST, "index.html"))) return undefined;
+  const isPage = (path: string) => PAGES.has(path) || USER_PAGE.test(path);
   // Their names have hashes of what they hold, so they never change.
   const assets = sirv(DIST, { immutable: true, maxAge: YEAR_S, gzip: true, dotfiles: false });
 
   return {
-    has: (path) => PAGES.has(path) || path.startsWith("/assets/"),
+    has: (path) => isPage(path) || path.startsWith("/assets/"),
     async serve(request, response, path) {
       if (request.method !== "GET" && request.method !== "HEAD") {
         response.writeHead(405, { allow: "GET, HEAD" }).end();
-      } else if (PAGES.has(path)) {
+      } else if (isPage(path)) {
+        const page = await readFile(join(DIST, "index.html"), "utf8");
         response
           .writeHead(200, {
             "content-type": "text/html; charset=utf-8",
             "content-security-policy": CONTENT_SECURITY_POLICY,
             "cache-control": "no-cache",
           })
-          .end(await readFile(join(DIST, "index.html")));
+          .end(options.hasGraphiQL ? page : page.replace(GRAPHIQL_LINK, ""));
       } else {
         assets(request, response, () => {
           response

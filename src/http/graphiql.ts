@@ -17,7 +17,7 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** Tabs that walk a newcomer through the service, in order. */
+/** Tabs that walk a newcomer through the service, in order: first what everybody may do, then what operators may. */
 const TABS = [
   `# 1. Log in. The password was printed at the first start.
 #    Or sign up: there is a mutation signUp.
@@ -65,6 +65,40 @@ mutation Revoke {
   revokeAllSessions {
     __typename
     ... on RevokeAllSessionsSuccess { revokedCount }
+    ... on Error { message }
+  }
+}
+`,
+  `# 5. For SUPPORT and ADMIN: who is signed in, and how much
+#    is going on.
+query LookAround {
+  statistics(intervals: 6) {
+    users activeSessions connectedSessions
+    intervals { start signIns revocations { reason count } }
+  }
+  users(first: 10) {
+    totalCount
+    edges { node { id name email role status } }
+  }
+}
+`,
+  `# 6. For SUPPORT and ADMIN: the log as it grows. Give the id
+#    of the last event as "after" to go on from there.
+subscription FollowTheLog {
+  sessionEvents {
+    id at type reason
+    user { name }
+    actor { name }
+    session { device ipAddress }
+  }
+}
+`,
+  `# 7. For ADMIN: change a role, which ends all sessions of
+#    that user at once. Take an id from 5.
+mutation ChangeRole {
+  changeUserRole(userId: "", role: SUPPORT) {
+    __typename
+    ... on UserSuccess { revokedCount user { name role } }
     ... on Error { message }
   }
 }

@@ -20,7 +20,8 @@ export interface HttpRooms {
   readonly log: Logger;
   readonly graphql: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  readonly graphiql: Page;
+  /** Undefined: turned off. */
+  readonly graphiql: Page | undefined;
   /** Why this node should get no requests now; undefined: it is ready. */
   readonly unreadiness: () => string | undefined;
 }
@@ -41,7 +42,7 @@ export interface HttpServer {
 export function createHttpServer(rooms: HttpRooms): HttpServer {
   const { config, log } = rooms;
   const responses = new Set<ServerResponse>();
-  const dashboard = openDashboard();
+  const dashboard = openDashboard({ hasGraphiQL: rooms.graphiql !== undefined });
 
   const server = createServer((request, response) => {
     responses.add(response);
@@ -76,7 +77,10 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
           "The dashboard was not built: run `npm run build`. GraphQL is at /graphql.\n",
         );
       case "/graphql":
-        if (wantsPage(request)) return rooms.graphiql.serve(request, response);
+        if (wantsPage(request)) {
+          if (rooms.graphiql) return rooms.graphiql.serve(request, response);
+          return answer(response, 404, "GraphiQL is turned off here. Send operations by POST.\n");
+        }
         response.setHeader("cache-control", "no-store");
         if (passesGuard(request, response, config)) await rooms.graphql(request, response);
         return;

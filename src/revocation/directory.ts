@@ -64,6 +64,8 @@ export interface Directory {
   readonly confirm: (lease: Lease) => Promise<boolean>;
   readonly follow: (key: FollowedKey, ownSessionId: string) => SessionEnds;
   readonly isOnline: (sessionId: string) => boolean;
+  /** How many sessions hold an open live connection here. */
+  readonly countOnline: () => number;
   /** Ends the connected sessions whose time has come. Timers do this too; for when the clock may have jumped. */
   readonly endDueLeases: () => void;
 }
@@ -270,6 +272,12 @@ export function createDirectory(options: DirectoryOptions): Directory {
     follow: followers.follow,
 
     isOnline: (sessionId) => (sessions.ofSession(sessionId)?.connections ?? 0) > 0,
+
+    countOnline() {
+      let count = 0;
+      for (const { connections } of sessions.all()) if (connections > 0) count += 1;
+      return count;
+    },
 
     endDueLeases: dueTimes.check,
   };

@@ -81,6 +81,8 @@ export const rolesSchema = z
 export interface Roles {
   readonly added: readonly AddedRole[];
   readonly names: readonly Role[];
+  /** What somebody of this role may do. */
+  readonly of: (role: Role) => readonly Capability[];
   /** Whether somebody of this role may do it. */
   readonly can: (role: Role, capability: Capability) => boolean;
   /** Whether somebody of this role may do all that the other may. */
@@ -94,6 +96,7 @@ export function createRoles(added: readonly AddedRole[]): Roles {
   return {
     added,
     names: [...capabilities.keys()],
+    of,
     can: (role, capability) => of(role).includes(capability),
     covers: (role, other) => of(other).every((capability) => of(role).includes(capability)),
   };

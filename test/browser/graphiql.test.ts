@@ -108,7 +108,10 @@ describe.skipIf(hasNoChromium)("GraphiQL in Chromium", () => {
     const { context, elsewhere } = await offlineBrowser();
     const page = await openGraphiQL(context);
     const tabs = await page.locator(".graphiql-tab-button").allTextContents();
-    expect(tabs).toEqual(["LogIn", "MySessions", "WaitForRevocation", "Revoke"]);
+    expect(tabs).toEqual([
+      ...["LogIn", "MySessions", "WaitForRevocation", "Revoke"],
+      ...["LookAround", "FollowTheLog", "ChangeRole"],
+    ]);
     await page.screenshot({ path: join(screenshots, "graphiql-1-welcome.png") });
     expect(elsewhere).toEqual([]);
   });

@@ -412,6 +412,20 @@ describe("GraphQL over HTTP", () => {
     });
   });
 
+  test("GraphiQL can be turned off, and then no page leads to it", async () => {
+    const without = await startTestNode("postgres", { settings: { GRAPHIQL: "false" } });
+    try {
+      const page = await send(without.url, { method: "GET", headers: { accept: "text/html" } });
+      expect(page.status).toBe(404);
+      const dashboardOf = async (url: string) => (await send(url, { method: "GET", path: "/" })).body;
+      expect(await dashboardOf(node.url)).toContain('href="/graphql"');
+      expect(await dashboardOf(without.url)).not.toContain("/graphql");
+      await signUp(without.url);
+    } finally {
+      await without.stop();
+    }
+  });
+
   test("what goes wrong inside is logged and not told", async () => {
     const broken = await startTestNode("postgres", {
       wrapDirectory: (directory) => ({

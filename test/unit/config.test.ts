@@ -106,6 +106,7 @@ describe("the settings", () => {
     ["MAIL_FROM", "Example"],
     ["MAIL_FROM", "Example <no-reply@example.com>\r\nBcc: all@example.com"],
     ["SIGN_UP_DISCLOSES", "no"],
+    ["GRAPHIQL", "off"],
     ["LOGIN_FAILURES_PER_ADDRESS", "0"],
     ["SIGN_UPS_PER_ADDRESS", "0"],
     ["REVOKING_NEEDS_RECENT_AUTHENTICATION", "1"],

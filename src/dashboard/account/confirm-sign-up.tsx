@@ -1,9 +1,9 @@
 import { Text } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import { useLocation } from "wouter";
-import { useSessionClient } from "../client/react.ts";
-import { Field } from "./field.tsx";
-import { FormCard, linkToken, useSending } from "./form.tsx";
+import { useSessionClient } from "../../client/react.ts";
+import { Field } from "../field.tsx";
+import { FormCard, linkToken, useSending } from "../form.tsx";
 
 export function ConfirmSignUp(): ReactNode {
   const client = useSessionClient();

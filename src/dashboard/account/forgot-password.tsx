@@ -1,9 +1,9 @@
 import { Text } from "@mantine/core";
 import { type ReactNode, useState } from "react";
-import { RequestPasswordResetDocument } from "../client/generated/graphql.ts";
-import { useSessionClient } from "../client/react.ts";
-import { Field } from "./field.tsx";
-import { FormCard, Notice, useSending } from "./form.tsx";
+import { RequestPasswordResetDocument } from "../../client/generated/graphql.ts";
+import { useSessionClient } from "../../client/react.ts";
+import { Field } from "../field.tsx";
+import { FormCard, Notice, useSending } from "../form.tsx";
 
 export function ForgotPassword(): ReactNode {
   const client = useSessionClient();

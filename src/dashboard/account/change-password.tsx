@@ -1,8 +1,8 @@
 import { Alert, Button, Checkbox, Modal, Stack } from "@mantine/core";
 import { type ReactNode, useState } from "react";
-import { useSessionClient } from "../client/react.ts";
-import { Field } from "./field.tsx";
-import { useSending } from "./form.tsx";
+import { useSessionClient } from "../../client/react.ts";
+import { Field } from "../field.tsx";
+import { useSending } from "../form.tsx";
 
 export function ChangePassword({
   opened,

@@ -1,10 +1,10 @@
 import { Alert, Anchor, Checkbox, Group, Stack } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import { Link } from "wouter";
-import { useSession, useSessionClient } from "../client/react.ts";
-import { Field } from "./field.tsx";
-import { FormCard, useSending } from "./form.tsx";
-import { timeOf } from "./time.ts";
+import { useSession, useSessionClient } from "../../client/react.ts";
+import { Field } from "../field.tsx";
+import { FormCard, useSending } from "../form.tsx";
+import { timeOf } from "../time.ts";
 
 /** Signing in, with the reason if one was just signed out. */
 export function SignIn(): ReactNode {

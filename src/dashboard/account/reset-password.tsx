@@ -1,10 +1,10 @@
 import { Anchor, Text } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import { Link } from "wouter";
-import { ResetPasswordDocument } from "../client/generated/graphql.ts";
-import { useSessionClient } from "../client/react.ts";
-import { Field } from "./field.tsx";
-import { FormCard, linkToken, Notice, useSending } from "./form.tsx";
+import { ResetPasswordDocument } from "../../client/generated/graphql.ts";
+import { useSessionClient } from "../../client/react.ts";
+import { Field } from "../field.tsx";
+import { FormCard, linkToken, Notice, useSending } from "../form.tsx";
 
 export function ResetPassword(): ReactNode {
   const client = useSessionClient();

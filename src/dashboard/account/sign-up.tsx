@@ -1,9 +1,9 @@
 import { Anchor, Text } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import { Link, useLocation } from "wouter";
-import { useSessionClient } from "../client/react.ts";
-import { Field } from "./field.tsx";
-import { FormCard, Notice, useSending } from "./form.tsx";
+import { useSessionClient } from "../../client/react.ts";
+import { Field } from "../field.tsx";
+import { FormCard, Notice, useSending } from "../form.tsx";
 
 export function SignUp(): ReactNode {
   const client = useSessionClient();

@@ -1,8 +1,8 @@
 import { Text } from "@mantine/core";
 import { type ReactNode, useState } from "react";
-import { ReportSessionDocument } from "../client/generated/graphql.ts";
-import { useSessionClient } from "../client/react.ts";
-import { FormCard, linkToken, Notice, useSending } from "./form.tsx";
+import { ReportSessionDocument } from "../../client/generated/graphql.ts";
+import { useSessionClient } from "../../client/react.ts";
+import { FormCard, linkToken, Notice, useSending } from "../form.tsx";
 
 /** "This wasn't me". Nothing happens before the button: mail programs open links to look at them. */
 export function ReportSession(): ReactNode {
