@@ -1,18 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import process from "node:process";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hasNoChromium, launchChromium } from "../kit/chromium.ts";
 import { logIn, settle, signUp } from "../kit/client.ts";
+import { type Look, openBrowser, openPage, passwordOf, signIn, takePicture } from "../kit/dashboard-pages.ts";
 import { type MailServer, startMailServer, tokenIn } from "../kit/mail-server.ts";
 import { startTestNode, type TestNode } from "../kit/node.ts";
 import { freePort } from "../kit/postgres-server.ts";
-
-/** Where the pictures of a run are, to be looked at. */
-const screenshots = process.env["SCREENSHOTS"] ?? (await mkdtemp(join(tmpdir(), "live-logout-screenshots-")));
 
 describe.skipIf(hasNoChromium)("the dashboard in Chromium", () => {
   let node: TestNode;
@@ -32,35 +26,12 @@ describe.skipIf(hasNoChromium)("the dashboard in Chromium", () => {
   });
 
   /** A page in a browser of its own. */
-  async function openPage(path = "/", { dark = false, phone = false } = {}): Promise<Page> {
-    const context = await browser.newContext({
-      colorScheme: dark ? "dark" : "light",
-      viewport: phone ? { width: 390, height: 844 } : { width: 1100, height: 800 },
-    });
-    onTestFinished(() => context.close());
-    context.setDefaultTimeout(10_000);
-    const page = await context.newPage();
-    page.on("pageerror", (error) => expect.soft(String(error)).toBe(""));
-    page.on("console", (message) => {
-      if (message.text().includes("Content Security Policy")) expect.soft(message.text()).toBe("");
-    });
-    await page.goto(node.url + path);
-    return page;
+  async function open(path = "/", look: Look = {}): Promise<Page> {
+    return openPage(await openBrowser(browser, look), node.url + path);
   }
-
-  async function signIn(page: Page, email: string, password: string): Promise<void> {
-    await page.getByLabel("Email").fill(email);
-    await passwordOf(page).fill(password);
-    await page.getByRole("button", { name: "Sign in" }).click();
-    await page.getByRole("heading", { name: "Your devices" }).waitFor();
-  }
-
-  /** The first password field: its label also holds the sign that it is needed. */
-  const passwordOf = (page: Page) => page.locator("input[type=password]").first();
-  const picture = (page: Page, name: string) => page.screenshot({ path: join(screenshots, `${name}.png`) });
 
   test("signs up, shows the new device, and says what is wrong with the form", async () => {
-    const page = await openPage("/sign-up");
+    const page = await open("/sign-up");
     const password = "a fine password";
     await page.getByLabel("Email").fill(`${randomUUID()}@example.com`);
     await page.getByLabel("Name").fill("Ann");
@@ -68,7 +39,7 @@ describe.skipIf(hasNoChromium)("the dashboard in Chromium", () => {
     await page.getByLabel("Password once more").fill("short");
     await page.getByRole("button", { name: "Sign up" }).click();
     await page.getByText("A password has at least 8 characters.").waitFor();
-    await picture(page, "sign-up");
+    await takePicture(page, "sign-up");
     await passwordOf(page).fill(password);
     await page.getByLabel("Password once more").fill(password);
     await page.getByRole("button", { name: "Sign up" }).click();
@@ -78,26 +49,26 @@ describe.skipIf(hasNoChromium)("the dashboard in Chromium", () => {
 
   test("ends another device's session, which leaves its page at once with the reason", async () => {
     const user = await signUp(node.url);
-    const [laptop, phone] = [await openPage(), await openPage("/", { phone: true, dark: true })];
-    await signIn(laptop, user.email, user.password);
-    await signIn(phone, user.email, user.password);
+    const [laptop, phone] = [await open(), await open("/", { phone: true, dark: true })];
+    await signIn(laptop, user);
+    await signIn(phone, user);
     // The new session appears by itself.
     await laptop.getByRole("button", { name: "Log out Chrome on Linux" }).first().waitFor();
-    await picture(laptop, "devices");
-    await picture(phone, "devices-phone-dark");
+    await takePicture(laptop, "devices");
+    await takePicture(phone, "devices-phone-dark");
     await laptop.getByRole("button", { name: "Log out all others" }).click();
     await laptop.getByText("This ends 2 sessions now.").waitFor();
-    await picture(laptop, "confirm");
+    await takePicture(laptop, "confirm");
     await laptop.getByRole("dialog").getByRole("button", { name: "Log out" }).click();
     await phone.getByText("You were logged out from another of your sessions.").waitFor();
-    await picture(phone, "signed-out-phone-dark");
+    await takePicture(phone, "signed-out-phone-dark");
     await laptop.getByRole("button", { name: "Log out Chrome on Linux" }).waitFor({ state: "detached" });
   });
 
   test("asks for the password again when it was given long ago, and then goes on", async () => {
     const user = await signUp(node.url);
-    const page = await openPage();
-    await signIn(page, user.email, user.password);
+    const page = await open();
+    await signIn(page, user);
     await node.sql("UPDATE sessions SET authenticated_at = now() - interval '1 hour' WHERE user_id = $1", [
       user.userId,
     ]);
@@ -116,8 +87,8 @@ describe.skipIf(hasNoChromium)("the dashboard in Chromium", () => {
 
   test("changes the password and keeps this device", async () => {
     const user = await signUp(node.url);
-    const page = await openPage();
-    await signIn(page, user.email, user.password);
+    const page = await open();
+    await signIn(page, user);
     await page.getByRole("button", { name: "Change password" }).click();
     const dialog = page.getByRole("dialog");
     await dialog.getByLabel("Current password").fill(user.password);
@@ -130,26 +101,26 @@ describe.skipIf(hasNoChromium)("the dashboard in Chromium", () => {
 
   test("leads through a forgotten password, by the mail's link", async () => {
     const user = await signUp(node.url);
-    const page = await openPage();
+    const page = await open();
     await page.getByRole("link", { name: "Forgot your password?" }).click();
     await page.getByLabel("Email").fill(user.email);
     await page.getByRole("button", { name: "Send me a link" }).click();
     await page.getByText("is on its way").waitFor();
     const token = tokenIn(await mails.find(user.email, "Choose a new password"));
-    const reset = await openPage(`/reset-password#token=${token}`);
+    const reset = await open(`/reset-password#token=${token}`);
     expect(reset.url()).not.toContain("llr_");
     await reset.getByLabel("New password").fill("a new password");
     await reset.getByRole("button", { name: "Change my password" }).click();
     await reset.getByRole("link", { name: "Sign in with the new password" }).click();
-    await signIn(reset, user.email, "a new password");
+    await signIn(reset, { email: user.email, password: "a new password" });
   });
 
   test("ends a session that was not its user's, by the mail's link, and not before the button", async () => {
     const user = await signUp(node.url);
-    const stolen = await openPage();
-    await signIn(stolen, user.email, user.password);
+    const stolen = await open();
+    await signIn(stolen, user);
     const token = tokenIn(await mails.find(user.email, "New sign-in to your account"));
-    const page = await openPage(`/report-session#token=${token}`);
+    const page = await open(`/report-session#token=${token}`);
     await page.getByRole("button", { name: "End that session now" }).waitFor();
     expect(await stolen.getByText("This device").count()).toBe(1);
     await page.getByRole("button", { name: "End that session now" }).click();

@@ -59,11 +59,14 @@ export function withToken(url: string, token: string): TestClient {
 }
 
 /** A new user, logged in. */
-export async function signUp(url: string): Promise<TestUser> {
+export async function signUp(
+  url: string,
+  { name = "Ann" }: { readonly name?: string } = {},
+): Promise<TestUser> {
   const email = `${randomUUID()}@example.com`;
   const password = "a password of theirs";
   const { data, errors } = await createTestClient(url).run(SignUpDocument, {
-    input: { email, name: "Ann", password, passwordConfirmation: password, returnToken: true },
+    input: { email, name, password, passwordConfirmation: password, returnToken: true },
   });
   if (data?.signUp.__typename !== "LoginSuccess" || !data.signUp.token) {
     throw new Error(`no sign-up: ${JSON.stringify(data)} ${JSON.stringify(errors)}`);

@@ -17,7 +17,7 @@ export function EventLine({
   const { type, reason, user, actor, session } = event;
   const where = session ? ` · ${session.device}` : "";
   return (
-    <Group component="li" gap="xs" py={6} align="baseline" wrap="nowrap">
+    <Group component="li" data-event={event.id} gap="xs" py={6} align="baseline" wrap="nowrap">
       <Text size="xs" c="dimmed" component="time" dateTime={event.at} style={{ whiteSpace: "nowrap" }}>
         {momentOf(event.at)}
       </Text>
