@@ -64,7 +64,7 @@ export function ActionsProvider({ children }: { readonly children: ReactNode }):
             <Button variant="default" onClick={() => setAsking(false)}>
               Cancel
             </Button>
-            <Button color="red" onClick={() => action && void run(action)}>
+            <Button color="red.9" onClick={() => action && void run(action)}>
               {action?.verb}
             </Button>
           </Group>

@@ -1,6 +1,6 @@
 import "@mantine/core/styles.css";
 import "@mantine/notifications/styles.css";
-import { Badge, createTheme, MantineProvider } from "@mantine/core";
+import { MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
@@ -10,22 +10,16 @@ import { ActionsProvider } from "./actions.tsx";
 import { App } from "./app.tsx";
 import { createDataClients, DataProvider } from "./data.tsx";
 import { LogProvider } from "./log.tsx";
+import { cssVariables, theme } from "./theme.ts";
 
 const url = new URL("/graphql", location.origin).href;
 const client = createSessionClient({ url });
 const clients = createDataClients(client, url);
-const theme = createTheme({
-  primaryColor: "indigo",
-  defaultRadius: "md",
-  // Capitals are harder to read, and some labels are sentences.
-  components: { Badge: Badge.extend({ defaultProps: { tt: "none", fw: 500 } }) },
-});
-
 const root = document.getElementById("root");
 if (!root) throw new Error("the page has no place for the app");
 createRoot(root).render(
   <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto">
+    <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto">
       <Notifications />
       <SessionProvider client={client}>
         <DataProvider clients={clients}>
