@@ -1,4 +1,4 @@
-import { type ReactNode, useCallback, useEffect, useSyncExternalStore } from "react";
+import { type ReactNode, useCallback, useEffect, useRef, useSyncExternalStore } from "react";
 import { Client, type CombinedError, cacheExchange, fetchExchange, gql, Provider, useQuery } from "urql";
 import { type PerSignIn, perSignIn, type SessionClient } from "../client/core.ts";
 import type { TypedDocumentString } from "../client/generated/graphql.ts";
@@ -7,6 +7,8 @@ import { type FollowedEvent, useOnEvents } from "./log.tsx";
 
 /** What changes without an event, as who is connected, is asked for again this often. Milliseconds. */
 const PRESENCE_INTERVAL_MS = 10_000;
+/** Whoever has just signed in connects a little later. Milliseconds. */
+const SETTLED_AFTER_MS = 1_500;
 
 /** Somebody's data is gone with their session: each sign-in begins with an empty cache. */
 export function createDataClients(session: SessionClient, url: string): PerSignIn<Client> {
@@ -48,7 +50,13 @@ export function useLiveQuery<Data, Variables extends Record<string, unknown>>(
 ): LiveQuery<Data> {
   const [{ data, error }, execute] = useQuery<Data>({ query: gql(String(query)), variables });
   const refresh = useCallback(() => execute({ requestPolicy: "network-only" }), [execute]);
-  useOnEvents(concerns, refresh);
+  const settling = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useOnEvents(concerns, () => {
+    refresh();
+    clearTimeout(settling.current);
+    settling.current = setTimeout(refresh, SETTLED_AFTER_MS);
+  });
+  useEffect(() => () => clearTimeout(settling.current), []);
   useEffect(() => {
     const timer = setInterval(() => {
       if (document.visibilityState === "visible") refresh();

@@ -43,8 +43,3 @@ export function SessionCard({
     </Card>
   );
 }
-
-/** "1 session", "3 sessions" */
-export function countOfSessions(count: number): string {
-  return count === 1 ? "1 session" : `${count.toLocaleString()} sessions`;
-}

@@ -4,8 +4,9 @@ import { RefusedError } from "../../client/core.ts";
 import { MySessionsDocument } from "../../client/generated/graphql.ts";
 import { useSession, useSessionClient } from "../../client/react.ts";
 import { useActions } from "../actions.tsx";
+import { countOfSessions } from "../counts.ts";
 import { useLiveQuery } from "../data.tsx";
-import { countOfSessions, SessionCard } from "../session-card.tsx";
+import { SessionCard } from "../session-card.tsx";
 import { Found } from "../states.tsx";
 import { ChangePassword } from "./change-password.tsx";
 

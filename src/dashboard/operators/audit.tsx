@@ -14,10 +14,10 @@ import { notifications } from "@mantine/notifications";
 import { type ReactNode, useState } from "react";
 import { type RevocationReason, SessionEventsDocument } from "../../client/generated/graphql.ts";
 import { useSessionClient } from "../../client/react.ts";
+import { countOfSessions } from "../counts.ts";
 import { useLiveQuery } from "../data.tsx";
 import { explain } from "../form.tsx";
 import { REASON_OPTIONS, REASONS } from "../reasons.ts";
-import { countOfSessions } from "../session-card.tsx";
 import { Empty, Found } from "../states.tsx";
 import { momentOf, toMoment } from "../time.ts";
 import { exportRevocations, MAX_ROWS } from "./csv.ts";
@@ -142,7 +142,7 @@ export function Audit(): ReactNode {
                         </Table.Td>
                         <Table.Td>
                           {node.reason && (
-                            <Badge variant="light" color={REASONS[node.reason].color}>
+                            <Badge variant="light" miw="max-content" color={REASONS[node.reason].color}>
                               {REASONS[node.reason].label}
                             </Badge>
                           )}

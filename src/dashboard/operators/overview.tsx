@@ -47,7 +47,7 @@ export function Overview(): ReactNode {
           );
           return (
             <>
-              <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }}>
+              <SimpleGrid cols={{ base: 2, sm: 5 }}>
                 <Figure label="Active sessions" value={statistics.activeSessions} />
                 <Figure label="Connected now" value={statistics.connectedSessions} />
                 <Figure label="Users" value={statistics.users} />

@@ -25,9 +25,9 @@ import {
 } from "../../client/generated/graphql.ts";
 import { useSessionClient } from "../../client/react.ts";
 import { useActions } from "../actions.tsx";
+import { countOfSessions } from "../counts.ts";
 import { useLiveQuery } from "../data.tsx";
 import { explain } from "../form.tsx";
-import { countOfSessions } from "../session-card.tsx";
 import { Empty, Found } from "../states.tsx";
 import { momentOf, toMoment } from "../time.ts";
 import { useCapabilities } from "./capabilities.tsx";

@@ -15,8 +15,9 @@ import {
 } from "../../client/generated/graphql.ts";
 import { useSessionClient } from "../../client/react.ts";
 import { useActions } from "../actions.tsx";
+import { countOf, countOfSessions } from "../counts.ts";
 import { useLiveQuery } from "../data.tsx";
-import { countOfSessions, SessionCard } from "../session-card.tsx";
+import { SessionCard } from "../session-card.tsx";
 import { Empty, Found } from "../states.tsx";
 import { timeOf } from "../time.ts";
 import { useCapabilities } from "./capabilities.tsx";
@@ -225,7 +226,7 @@ function Timeline({ userId }: { readonly userId: string }): ReactNode {
                 <EventLine key={node.id} event={node} isUserKnown />
               ))}
             </ul>
-            <PageControls paging={paging} total={`${totalCount.toLocaleString()} events`} {...pageInfo} />
+            <PageControls paging={paging} total={countOf(totalCount, "event")} {...pageInfo} />
           </>
         )}
       </Found>

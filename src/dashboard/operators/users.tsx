@@ -2,6 +2,7 @@ import { Badge, Select, SimpleGrid, Stack, Table, TextInput, Title } from "@mant
 import { useDebouncedValue } from "@mantine/hooks";
 import { type ReactNode, useState } from "react";
 import { type Role, RolesDocument, type UserStatus, UsersDocument } from "../../client/generated/graphql.ts";
+import { countOf } from "../counts.ts";
 import { useLiveQuery } from "../data.tsx";
 import { Empty, Found } from "../states.tsx";
 import { timeOf } from "../time.ts";
@@ -111,11 +112,7 @@ export function Users(): ReactNode {
                 </Table>
               </Table.ScrollContainer>
             )}
-            <PageControls
-              paging={paging}
-              total={users.totalCount === 1 ? "1 user" : `${users.totalCount.toLocaleString()} users`}
-              {...users.pageInfo}
-            />
+            <PageControls paging={paging} total={countOf(users.totalCount, "user")} {...users.pageInfo} />
           </>
         )}
       </Found>
