@@ -49,6 +49,10 @@ export interface Config {
   readonly sessionTtlMs: number;
   /** Of sessions that are begun with "remember me". */
   readonly rememberedTtlMs: number;
+  /** Of tokens for other services. */
+  readonly accessTokenTtlMs: number;
+  /** Whom those are for; undefined: this service. */
+  readonly accessTokenAudience: string | undefined;
   readonly sessionsPerUser: number;
   /** Infinite: no idle timeout. */
   readonly idleTimeoutMs: number;
@@ -168,6 +172,8 @@ const settingsSchema = z
     UNUSUAL_ACTIVITY: z.enum(["off", "notify", "revoke"], "must be off, notify or revoke").default("off"),
     SESSION_TTL: duration("10s", LONGEST_SESSION).default(toMs("30d")),
     SESSION_REMEMBERED_TTL: duration("10s", LONGEST_SESSION).default(toMs("90d")),
+    ACCESS_TOKEN_TTL: duration("10s", "1h").default(toMs("5m")),
+    ACCESS_TOKEN_AUDIENCE: z.string().min(1).max(200).optional(),
     SESSIONS_PER_USER: wholeNumber(1, 10_000).default(100),
     SESSION_IDLE_TIMEOUT: duration("10s", LONGEST_SESSION).default(toMs("14d")),
     SESSION_RETENTION: duration("1d", "3650d").default(toMs("90d")),
@@ -238,6 +244,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     isProduction: settings.NODE_ENV === "production",
     sessionTtlMs: settings.SESSION_TTL,
     rememberedTtlMs: Math.max(settings.SESSION_TTL, settings.SESSION_REMEMBERED_TTL),
+    accessTokenTtlMs: settings.ACCESS_TOKEN_TTL,
+    accessTokenAudience: settings.ACCESS_TOKEN_AUDIENCE,
     sessionsPerUser: settings.SESSIONS_PER_USER,
     idleTimeoutMs: settings.SESSION_IDLE_TIMEOUT,
     sessionRetentionMs: settings.SESSION_RETENTION,

@@ -7,6 +7,7 @@ import { openDatabase } from "./database/open.ts";
 import type { OutboxItem } from "./database/outbox.ts";
 import { createGraphQLServer } from "./graphql/server.ts";
 import { createWebSocketEndpoint } from "./graphql/websocket.ts";
+import { createForwardAuth } from "./http/forward-auth.ts";
 import { createGraphiQLPage } from "./http/graphiql.ts";
 import { createHttpServer } from "./http/server.ts";
 import { composeMail } from "./mail/compose.ts";
@@ -23,6 +24,7 @@ import { isInHistory, readHistory } from "./sessions/history.ts";
 import { createLastSeen } from "./sessions/last-seen.ts";
 import { deleteOutdated } from "./sessions/retention.ts";
 import { endDueSession } from "./sessions/revoke.ts";
+import { createSigner } from "./sessions/signing-keys.ts";
 import { sweepDueSessions } from "./sessions/sweep.ts";
 import { repeat } from "./upkeep.ts";
 import { checkRolesInUse } from "./users/check-roles.ts";
@@ -42,6 +44,7 @@ const LEAST_ANSWER_TIMEOUT_MS = 5_000;
 const UPKEEP_INTERVAL_MS = 1_000;
 const LAST_SEEN_INTERVAL_MS = 60_000;
 const RETENTION_INTERVAL_MS = 3_600_000;
+const KEY_ROTATION_INTERVAL_MS = 600_000;
 const MAIL_INTERVAL_MS = 2_000;
 
 export interface Node {
@@ -138,6 +141,11 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     });
     undo.push(() => tail.stop());
     const catchUp = () => tail.catchUp(config.revocationBoundMs);
+    let ownUrl = "";
+    const issuer = () => config.publicUrl?.origin ?? ownUrl;
+    const signer = createSigner({ database, now: databaseClock.now, issuer });
+    await signer.rotate();
+    undo.push(repeat(KEY_ROTATION_INTERVAL_MS, () => signer.rotate(), onError));
     const isTrusted = () => tail.stalenessMs() <= config.revocationBoundMs;
 
     const graphql = createGraphQLServer(
@@ -150,6 +158,8 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
         directory,
         feed,
         now: databaseClock.now,
+        logStatus: () => ({ head: String(recent.head()), stalenessMs: tail.stalenessMs() }),
+        signer,
         catchUp,
         rules,
         lifetimes: config,
@@ -172,6 +182,8 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       log,
       graphql: async (req, res) => void (await graphql(req, res, { req, res })),
       upgrade: webSockets.upgrade,
+      forwardAuth: createForwardAuth({ directory, prisma, catchUp, config, isTrusted, log }),
+      keySet: signer.keySet,
       graphiql: config.hasGraphiQL ? createGraphiQLPage() : undefined,
       unreadiness() {
         if (isStopping) return "This node is stopping.";
@@ -201,16 +213,16 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       // Half of the time for clients to be told to go, and all of it for what they still wait for.
       await Promise.all([server.close(config.drainMs), webSockets.drain(config.drainMs / 2)]);
     });
-    const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
+    ownUrl = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
 
     const transport = createMailTransport(config, log);
     undo.push(() => transport.close());
-    const letters = { prisma, now: databaseClock.now, origin: config.publicUrl?.origin ?? url };
+    const letters = { prisma, now: databaseClock.now, origin: issuer() };
     const compose = (item: OutboxItem) => composeMail(letters, item);
     const mail = { prisma, transport, compose, now: databaseClock.now, log };
     undo.push(repeat(MAIL_INTERVAL_MS, (stopping) => deliverMails(mail, stopping), onError));
     return {
-      url,
+      url: ownUrl,
       database,
       firstAdministrator,
       stop: () => runBackwards(undo),

@@ -5,6 +5,8 @@ import { crc32 } from "node:zlib";
 const PREFIXES = {
   /** Proves a session. */
   session: "lls_",
+  /** Proves a service account. */
+  service: "lla_",
   /** Stands in a mail's link, for one use. */
   link: "llr_",
 } as const;

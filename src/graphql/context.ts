@@ -6,9 +6,12 @@ import type { Lease } from "../revocation/lease.ts";
 import type { SessionEnd } from "../revocation/session-end.ts";
 import type { Snapshot } from "../revocation/snapshot.ts";
 import type { ValidityRules } from "../revocation/validity.ts";
+import type { AccessTokenPolicy } from "../sessions/access-token.ts";
 import type { Lifetimes, Origin } from "../sessions/login.ts";
 import { type Prover, recentUntil } from "../sessions/reauthenticate.ts";
 import type { Revoker } from "../sessions/revoke.ts";
+import { hasScope, isServiceAccount, type Scope } from "../sessions/service-accounts.ts";
+import type { Signer } from "../sessions/signing-keys.ts";
 import type { PasswordHasher } from "../users/password.ts";
 import type { Capability, Roles } from "../users/roles.ts";
 import type { Throttle } from "../users/throttle.ts";
@@ -32,6 +35,10 @@ export interface Rooms {
   readonly feed: Feed;
   /** The database's time in milliseconds since the epoch. */
   readonly now: () => number;
+  /** How far this node has read the log. */
+  readonly logStatus: () => LogStatus;
+  /** Signs what other services check. */
+  readonly signer: Signer;
   /** Resolves once this node has applied what was committed so far; rejects with `TailBehindError`. */
   readonly catchUp: () => Promise<void>;
   readonly rules: ValidityRules;
@@ -39,8 +46,16 @@ export interface Rooms {
   readonly policies: Policies;
 }
 
+/** How far a node has read the log. */
+export interface LogStatus {
+  /** The id of the newest event that it has applied. */
+  readonly head: string;
+  /** How long ago it began to read the log as it knows it, in milliseconds. */
+  readonly stalenessMs: number;
+}
+
 /** What the operator decides about accounts. */
-interface Policies {
+interface Policies extends AccessTokenPolicy {
   /** Whether a sign-up says that an email is taken. */
   readonly signUpDiscloses: boolean;
   /** Whether ending other sessions of one's own needs a recent proof of the password. */
@@ -84,9 +99,26 @@ export interface Context extends Rooms {
   outlivesLease: boolean;
 }
 
-/** The viewer's session and user. Throws `UNAUTHENTICATED`, with the reason if the session ended. */
+/**
+ * The session and the user of a person. Throws `UNAUTHENTICATED`, with the reason if the session ended, and `FORBIDDEN` for
+ * service accounts, which have no devices, password or role.
+ */
 export function requireViewer(context: Context): Snapshot {
-  return requireLease(context).current;
+  const { current } = requireLease(context);
+  if (isServiceAccount(current)) throw forbidden();
+  return current;
+}
+
+/** A service account whose token has this scope. Throws `FORBIDDEN` too. */
+export function requireScope(context: Context, scope: Scope): Snapshot {
+  const { current } = requireLease(context);
+  if (!hasScope(current, scope)) throw forbidden();
+  return current;
+}
+
+/** Whether whoever makes the request may read everybody's events: by their role, or their token's scope. */
+export function mayReadAnyEvents({ roles }: Pick<Context, "roles">, viewer: Snapshot): boolean {
+  return roles.can(viewer.user.role, "readAnySessions") || hasScope(viewer, "events:read");
 }
 
 /** Asked anew for each field: an earlier field of the same operation may have ended the session. */
@@ -126,7 +158,13 @@ export function proverOf(context: Context): Prover {
 
 /** The viewer as one who ends sessions. */
 export function revokerOf(context: Context): Revoker {
-  const { session, user } = requireViewer(context);
+  const { current } = requireLease(context);
+  const { session, user } = current;
+  if (isServiceAccount(current)) {
+    requireScope(context, "sessions:revoke");
+    const service = { userId: user.id, sessionId: session.id, ipAddress: context.origin.ipAddress };
+    return { ...service, isRecent: true, mayEndAnySessions: true };
+  }
   const { revokingNeedsRecentAuthentication } = context.policies;
   return {
     userId: user.id,

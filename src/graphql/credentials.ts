@@ -44,7 +44,8 @@ export async function resolveCredentials(
   origin: Origin,
   purpose: "use" | "connect",
 ): Promise<Credentials> {
-  const tokenHash = presented && hashToken("session", presented.token);
+  const tokenHash =
+    presented && (hashToken("session", presented.token) ?? hashToken("service", presented.token));
   if (tokenHash === undefined) return { kind: "anonymous" };
   const resolution = await rooms.directory.resolve(tokenHash, purpose);
   switch (resolution.kind) {

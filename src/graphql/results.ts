@@ -33,7 +33,7 @@ export class ValidationError extends Failure {
 }
 
 export class NotFoundError extends Failure {
-  constructor(what: "session" | "user") {
+  constructor(what: "session" | "user" | "service account" | "receiver") {
     super(`There is no such ${what}, or you may not know of it.`);
   }
 }

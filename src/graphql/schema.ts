@@ -13,6 +13,10 @@ import "./user-administration.ts";
 import "./session-events-query.ts";
 import "./session-events-feed.ts";
 import "./statistics.ts";
+import "./log-status.ts";
+import "./access-token.ts";
+import "./service-account.ts";
+import "./start-session.ts";
 import "./session-revocation.ts";
 
 /** The whole schema. Each file above adds its type with its fields to the builder; a deployment may add roles. */

@@ -4,7 +4,7 @@ import type { EventFilter } from "../revocation/feed.ts";
 import type { SessionEvent } from "../revocation/log.ts";
 import { toRevocationReason } from "../revocation/reasons.ts";
 import { builder } from "./builder.ts";
-import { type Context, requireViewer } from "./context.ts";
+import { type Context, mayReadAnyEvents, requireLease, requireViewer } from "./context.ts";
 import { badRequest, forbidden } from "./errors.ts";
 import { RevocationReasonEnum, SessionObject } from "./session.ts";
 import { deletedUser, UserObject } from "./user.ts";
@@ -73,19 +73,20 @@ async function loadUser({ loaders }: Context, id: string): Promise<User> {
 
 /** A user learns who ended their session, but not the email that an administrator logs in with. */
 function shownTo(context: Context, actor: User): User {
-  const { user } = requireViewer(context);
-  if (actor.id === user.id || context.roles.can(user.role, "readAnySessions")) return actor;
+  const viewer = requireLease(context).current;
+  if (actor.id === viewer.user.id || mayReadAnyEvents(context, viewer)) return actor;
   return { ...actor, email: "" };
 }
 
 /** Whose events the viewer may read: by default all that they may. Throws `FORBIDDEN` and `BAD_REQUEST`. */
 export function readableBy(context: Context, userId: string | null | undefined): EventFilter {
-  const { user } = requireViewer(context);
+  const viewer = requireLease(context).current;
   const wanted = userId?.toLowerCase();
-  if (context.roles.can(user.role, "readAnySessions")) {
+  if (mayReadAnyEvents(context, viewer)) {
     if (wanted != null && !isUuid(wanted)) throw badRequest([{ path: "userId", message: "must be a UUID" }]);
     return { userId: wanted };
   }
+  const { user } = requireViewer(context);
   if (wanted != null && wanted !== user.id) throw forbidden();
   return { userId: user.id };
 }

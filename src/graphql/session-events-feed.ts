@@ -4,7 +4,7 @@ import type { Lease } from "../revocation/lease.ts";
 import type { SessionEvent } from "../revocation/log.ts";
 import { findCursor } from "../sessions/history.ts";
 import { builder } from "./builder.ts";
-import { type Context, requireLease } from "./context.ts";
+import { type Context, mayReadAnyEvents, requireLease } from "./context.ts";
 import { cursorExpired, forbidden } from "./errors.ts";
 import { readableBy, SessionEventObject, toCursor } from "./session-event.ts";
 
@@ -73,8 +73,7 @@ function follow(
       const event = await follower.next();
       if (!event) return follower.isCursorLost() && !isOver ? fail(cursorExpired(null)) : finish();
       if (!(await context.directory.confirm(lease))) return finish();
-      const { user } = lease.current;
-      const isReadable = event.userId === user.id || context.roles.can(user.role, "readAnySessions");
+      const isReadable = event.userId === lease.current.user.id || mayReadAnyEvents(context, lease.current);
       return isReadable ? { value: event, done: false } : fail(forbidden());
     },
     // A hand-written iterator because a generator that waits for an event cannot be returned from.

@@ -3,6 +3,7 @@ import type { Prisma, Session } from "../database/generated/client.ts";
 import { messageFor, REVOCATION_REASONS, toRevocationReason } from "../revocation/reasons.ts";
 import { activeSessions } from "../sessions/active.ts";
 import { deviceName } from "../sessions/device.ts";
+import { SERVICE_ROLE } from "../users/roles.ts";
 import { builder } from "./builder.ts";
 import { type Context, requireCapability, requireViewer } from "./context.ts";
 import { badRequest } from "./errors.ts";
@@ -134,6 +135,9 @@ export function matching(
   if (filter?.userId != null) {
     if (!isUuid(filter.userId)) throw badRequest([{ path: "filter.userId", message: "must be a UUID" }]);
     conditions.push({ userId: filter.userId });
+  } else {
+    // "Log out everyone" is about people; service accounts are revoked by their own mutation.
+    conditions.push({ user: { role: { not: SERVICE_ROLE } } });
   }
   if (filter?.role) conditions.push({ user: { role: filter.role } });
   if (filter?.createdBefore) conditions.push({ createdAt: { lt: filter.createdBefore } });

@@ -1,5 +1,6 @@
 import type { RevocationReason } from "../revocation/reasons.ts";
 import { readStatistics, type StatisticsInterval } from "../sessions/statistics.ts";
+import { SERVICE_ROLE } from "../users/roles.ts";
 import { builder } from "./builder.ts";
 import { requireCapability } from "./context.ts";
 import { badRequest } from "./errors.ts";
@@ -54,7 +55,8 @@ const StatisticsObject = builder.objectRef<Statistics>("Statistics").implement({
     }),
     users: t.int({
       description: "How many users there are who may log in.",
-      resolve: (_statistics, _args, { prisma }) => prisma.user.count({ where: { status: "ACTIVE" } }),
+      resolve: (_statistics, _args, { prisma }) =>
+        prisma.user.count({ where: { status: "ACTIVE", role: { not: SERVICE_ROLE } } }),
     }),
     intervals: t.field({
       type: [StatisticsIntervalObject],

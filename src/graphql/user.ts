@@ -2,7 +2,7 @@ import { validate as isUuid } from "uuid";
 import type { Prisma, User } from "../database/generated/client.ts";
 import type { Snapshot } from "../revocation/snapshot.ts";
 import { activeSessions } from "../sessions/active.ts";
-import type { Capability, UserStatus } from "../users/roles.ts";
+import { type Capability, SERVICE_ROLE, type UserStatus } from "../users/roles.ts";
 import { builder } from "./builder.ts";
 import { requireCapability, requireViewer } from "./context.ts";
 import { forbidden } from "./errors.ts";
@@ -28,6 +28,10 @@ const CapabilityEnum = builder.enumType("Capability", {
     END_SESSIONS_BY_POLICY: {
       value: "endSessionsByPolicy",
       description: "To end all sessions that fit a filter.",
+    },
+    ADMINISTER_SERVICES: {
+      value: "administerServices",
+      description: "To make and revoke service accounts, and receivers of events.",
     },
     CHANGE_USERS: { value: "changeUsers", description: "To change the roles and the status of users." },
   } satisfies Record<string, { value: Capability; description: string }>,
@@ -167,8 +171,7 @@ function matching(args: {
   readonly role?: string | null | undefined;
   readonly status?: string | null | undefined;
 }): Prisma.UserWhereInput {
-  const where: Prisma.UserWhereInput = {};
-  if (args.role) where.role = args.role;
+  const where: Prisma.UserWhereInput = { role: args.role ?? { not: SERVICE_ROLE } };
   if (args.status) where.status = args.status;
   if (args.search) {
     // Prisma passes it on as a LIKE pattern; the signs that mean something there are to mean themselves.

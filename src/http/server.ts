@@ -15,11 +15,17 @@ const COMMON_HEADERS = {
   "x-frame-options": "DENY",
 } as const;
 
+/** How long others may keep our keys: far shorter than a new one is published before it signs. */
+const KEY_SET_MAX_AGE_S = 300;
+
 export interface HttpRooms {
   readonly config: Config;
   readonly log: Logger;
   readonly graphql: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly forwardAuth: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  /** What other services check our signatures by. */
+  readonly keySet: () => Promise<unknown>;
   /** Undefined: turned off. */
   readonly graphiql: Page | undefined;
   /** Why this node should get no requests now; undefined: it is ready. */
@@ -84,6 +90,10 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
         response.setHeader("cache-control", "no-store");
         if (passesGuard(request, response, config)) await rooms.graphql(request, response);
         return;
+      case "/auth/verify":
+        return rooms.forwardAuth(request, response);
+      case "/.well-known/jwks.json":
+        return sendJson(response, await rooms.keySet(), KEY_SET_MAX_AGE_S);
       case "/healthz":
         return answer(response, 200, "The process runs.\n");
       case "/readyz": {
@@ -137,6 +147,16 @@ async function listen(server: Server, config: Pick<Config, "host" | "port">): Pr
   server.off("error", reject);
   const address = server.address();
   return typeof address === "object" && address ? address.port : config.port;
+}
+
+function sendJson(response: ServerResponse, content: unknown, maxAgeS: number): void {
+  response
+    .writeHead(200, {
+      "content-type": "application/json; charset=utf-8",
+      "cache-control": `public, max-age=${maxAgeS}`,
+      "access-control-allow-origin": "*",
+    })
+    .end(JSON.stringify(content));
 }
 
 function answer(response: ServerResponse, status: number, text: string): void {

@@ -7,6 +7,8 @@ export interface SessionTimes {
   readonly expiresAt: Date;
   readonly revokedAt: Date | null;
   readonly revocationReason: string | null;
+  /** Of a service account, which does not fall idle; empty: a person's session. */
+  readonly scopes: readonly string[];
 }
 
 export interface ValidityRules {
@@ -44,7 +46,8 @@ export function judge(
     return { valid: false, reason: "USER_DEACTIVATED", since: new Date(now), due: false };
   }
   const expiresAt = session.expiresAt.getTime();
-  const idleAt = session.lastSeenAt.getTime() + rules.idleTimeoutMs;
+  const idleTimeoutMs = session.scopes.length > 0 ? Number.POSITIVE_INFINITY : rules.idleTimeoutMs;
+  const idleAt = session.lastSeenAt.getTime() + idleTimeoutMs;
   const until = Math.min(expiresAt, idleAt);
   if (now < until) return { valid: true, until };
   const reason = expiresAt <= idleAt ? "EXPIRED" : "IDLE_TIMEOUT";

@@ -8,6 +8,9 @@ export function activeSessions(now: number, rules: ValidityRules): Prisma.Sessio
     expiresAt: { gt: new Date(now) },
     user: { status: "ACTIVE" },
   };
-  if (Number.isFinite(rules.idleTimeoutMs)) where.lastSeenAt = { gt: new Date(now - rules.idleTimeoutMs) };
+  if (Number.isFinite(rules.idleTimeoutMs)) {
+    const usedAfter = new Date(now - rules.idleTimeoutMs);
+    where.OR = [{ lastSeenAt: { gt: usedAfter } }, { scopes: { isEmpty: false } }];
+  }
   return where;
 }

@@ -54,6 +54,8 @@ export interface Beginning extends Origin {
   readonly remember?: boolean | null | undefined;
   /** The user's very first session: nobody has to be told that the device is new. */
   readonly isFirst?: boolean;
+  /** Who begins it, for the log, if not the user themself. */
+  readonly actorId?: string;
 }
 
 /** No header is longer in a real browser; whatever is, is cut before it is stored. */
@@ -134,7 +136,7 @@ export async function startSession(
     remembered: beginning.remember === true,
   };
   const origin = { device: deviceName(data.userAgent), ipAddress: data.ipAddress };
-  const settings = { actorId: user.id, ipAddress: beginning.ipAddress };
+  const settings = { actorId: beginning.actorId ?? user.id, ipAddress: beginning.ipAddress };
   try {
     const session = await change(prisma, settings, async (transaction) => {
       const isNewOrigin = await noteOrigin(transaction, user.id, origin);

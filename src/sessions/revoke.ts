@@ -46,9 +46,18 @@ export async function revokeSession(
   return end(rooms, revoker, sessionId, isOwn ? "REVOKED_BY_USER" : "REVOKED_BY_ADMIN");
 }
 
+/** Ends a session that is known to be nobody's own, as a service account's is not. */
+export function endByAdministrator(
+  rooms: RevokeRooms,
+  administrator: Pick<Revoker, "userId" | "ipAddress">,
+  sessionId: string,
+): Promise<Session | undefined> {
+  return end(rooms, administrator, sessionId, "REVOKED_BY_ADMIN");
+}
+
 async function end(
   { prisma, catchUp }: RevokeRooms,
-  revoker: Revoker,
+  revoker: Pick<Revoker, "userId" | "ipAddress">,
   sessionId: string,
   reason: RevocationReason,
 ): Promise<Session | undefined> {
@@ -103,9 +112,12 @@ export async function endDueSession(
     UPDATE sessions SET revoked_at = now(), revocation_reason =
       CASE WHEN expires_at <= ${new Date(now)} THEN 'EXPIRED' ELSE 'IDLE_TIMEOUT' END
     WHERE id = ${sessionId}::uuid AND revoked_at IS NULL
-      AND (expires_at <= ${new Date(now)} OR last_seen_at <= ${idleSince})`;
+      AND (expires_at <= ${new Date(now)} OR (last_seen_at <= ${idleSince} AND scopes = '{}'))`;
 }
 
-function actor(revoker: Revoker): { readonly actorId: string; readonly ipAddress: string | undefined } {
+function actor(revoker: Pick<Revoker, "userId" | "ipAddress">): {
+  readonly actorId: string;
+  readonly ipAddress: string | undefined;
+} {
   return { actorId: revoker.userId, ipAddress: revoker.ipAddress };
 }

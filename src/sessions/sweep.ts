@@ -30,7 +30,8 @@ export async function sweepDueSessions(
       WHERE id IN (
         SELECT id FROM sessions
         WHERE revoked_at IS NULL
-          AND (expires_at <= now() OR last_seen_at <= now() - make_interval(secs => ${idleSeconds}::float8))
+          AND (expires_at <= now()
+               OR (last_seen_at <= now() - make_interval(secs => ${idleSeconds}::float8) AND scopes = '{}'))
         LIMIT ${BATCH_SIZE} FOR UPDATE SKIP LOCKED
       )`;
   }

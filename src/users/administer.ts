@@ -1,7 +1,7 @@
 import { validate as isUuid } from "uuid";
 import { change } from "../database/change.ts";
 import type { Prisma, PrismaClient, User } from "../database/generated/client.ts";
-import type { Role, Roles, UserStatus } from "./roles.ts";
+import { type Role, type Roles, SERVICE_ROLE, type UserStatus } from "./roles.ts";
 import type { Invalid } from "./validation.ts";
 
 export interface AdministerRooms {
@@ -40,7 +40,7 @@ export async function administerUser(
   const outcome = await change(prisma, settings, async (transaction): Promise<AdministerOutcome> => {
     const administrators = await lockAdministrators(transaction);
     const user = await transaction.user.findUnique({ where: { id: userId } });
-    if (!user) return { kind: "notFound" };
+    if (!user || user.role === SERVICE_ROLE) return { kind: "notFound" };
     const given = "role" in data ? data.role : user.role;
     if (!roles.covers(administrator.role, user.role) || !roles.covers(administrator.role, given)) {
       return { kind: "notCovered" };

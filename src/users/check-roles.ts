@@ -1,12 +1,12 @@
 import type { PrismaClient } from "../database/generated/client.ts";
 import { OperatorError } from "../operator-error.ts";
-import type { Roles } from "./roles.ts";
+import { type Roles, SERVICE_ROLE } from "./roles.ts";
 
 /** Throws {@link OperatorError} if users have roles that the settings do not name: a role in use cannot be removed. */
 export async function checkRolesInUse(prisma: PrismaClient, roles: Roles): Promise<void> {
   const unknown = await prisma.user.groupBy({
     by: ["role"],
-    where: { role: { notIn: [...roles.names] } },
+    where: { role: { notIn: [...roles.names, SERVICE_ROLE] } },
     _count: true,
     orderBy: { role: "asc" },
   });

@@ -3,7 +3,7 @@ import { change } from "../database/change.ts";
 import type { PrismaClient, User } from "../database/generated/client.ts";
 import { enqueueMail } from "../database/outbox.ts";
 import { createToken, hashToken } from "../token.ts";
-import type { PasswordHasher } from "./password.ts";
+import { NO_PASSWORD, type PasswordHasher } from "./password.ts";
 import type { Throttle } from "./throttle.ts";
 import { EMAIL_MAX_LENGTH, emailSchema, type Invalid, passwordSchema, validate } from "./validation.ts";
 
@@ -40,7 +40,8 @@ export async function issueResetToken(
   email: string,
 ): Promise<{ readonly user: User; readonly token: string; readonly expiresAt: Date } | undefined> {
   const user = await prisma.user.findUnique({ where: { email } });
-  if (user?.status !== "ACTIVE") return undefined;
+  // Who logs in elsewhere is not to get a second way in by mail.
+  if (user?.status !== "ACTIVE" || user.passwordHash === NO_PASSWORD) return undefined;
   const { token, tokenHash } = createToken("link");
   const expiresAt = new Date(now() + RESET_TTL_MS);
   const data = { tokenHash, expiresAt };

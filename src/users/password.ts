@@ -22,6 +22,9 @@ export class HashingOverloadError extends Error {
   readonly retryAfterSeconds: number = 2;
 }
 
+/** Stored instead of a hash for users whom no password lets in: service accounts, and those who log in elsewhere. */
+export const NO_PASSWORD = "!";
+
 export interface PasswordHasher {
   /** A new argon2id hash in PHC string format. Throws {@link HashingOverloadError}. */
   readonly hash: (password: string) => Promise<string>;
@@ -54,9 +57,13 @@ export async function createPasswordHasher(cost: PasswordCost): Promise<Password
   return {
     hash: async (password) => queue(() => argon2.hash(password, options)),
     verify: async (hash, password) => {
+      // Where there is no hash the work is done all the same: how long it takes is not to tell who has a password.
+      const isHash = hash !== undefined && hash !== NO_PASSWORD;
       // What plain SQL stored as a hash may be none: then no password fits it.
-      const matches = await queue(() => argon2.verify(hash ?? nobodysHash, password).catch(() => false));
-      if (!matches || hash === undefined) return { matches: false, needsRehash: false };
+      const matches = await queue(() =>
+        argon2.verify(isHash ? hash : nobodysHash, password).catch(() => false),
+      );
+      if (!matches || !isHash) return { matches: false, needsRehash: false };
       return { matches, needsRehash: argon2.needsRehash(hash, options) };
     },
   };

@@ -5,14 +5,22 @@ export type Role = string;
 
 export type UserStatus = "ACTIVE" | "DEACTIVATED";
 
+/** The role of service accounts. No person has it and no setting names it; it allows nothing: their scopes do. */
+export const SERVICE_ROLE = "SERVICE";
+
 /** What a role may do beyond its own sessions. */
-export type Capability = "readAnySessions" | "endAnySessions" | "endSessionsByPolicy" | "changeUsers";
+export type Capability =
+  | "readAnySessions"
+  | "endAnySessions"
+  | "endSessionsByPolicy"
+  | "changeUsers"
+  | "administerServices";
 
 /** The roles that every service has. */
 const BUILT_IN: Readonly<Record<string, readonly Capability[]>> = {
   USER: [],
   SUPPORT: ["readAnySessions", "endAnySessions"],
-  ADMIN: ["readAnySessions", "endAnySessions", "endSessionsByPolicy", "changeUsers"],
+  ADMIN: ["readAnySessions", "endAnySessions", "endSessionsByPolicy", "changeUsers", "administerServices"],
 };
 
 /** What a role of one's own can be given, as the setting spells it. Bulk revocation stays with ADMIN. */
@@ -49,8 +57,8 @@ export const rolesSchema = z
                 /^[A-Z][A-Z0-9_]{0,39}$/,
                 "must name roles in capitals, like AUDITOR, separated by commas",
               )
-              .refine((name) => !Object.hasOwn(BUILT_IN, name), {
-                error: "cannot change USER, SUPPORT or ADMIN: give a role of your own another name",
+              .refine((name) => !Object.hasOwn(BUILT_IN, name) && name !== SERVICE_ROLE, {
+                error: "cannot change USER, SUPPORT, ADMIN or SERVICE: give a role of your own another name",
               }),
           ],
           z

@@ -56,6 +56,7 @@ export function createSessionStore() {
           authenticatedAt: new Date(NOW),
           previousTokenHash: null,
           tokenRotatedAt: null,
+          scopes: [],
           reportTokenHash: null,
           ...session,
         },

@@ -12,11 +12,18 @@ function session(times: Partial<SessionTimes> = {}): SessionTimes {
     expiresAt: new Date(NOW + 3_600_000),
     revokedAt: null,
     revocationReason: null,
+    scopes: [],
     ...times,
   };
 }
 
 describe("a session", () => {
+  test("of a service account is never idle, and expires", () => {
+    const service = session({ scopes: ["events:read"] });
+    expect(judge(service, ACTIVE, NOW + 3_599_999, RULES)).toEqual({ valid: true, until: NOW + 3_600_000 });
+    expect(judge(service, ACTIVE, NOW + 3_600_000, RULES)).toMatchObject({ valid: false, reason: "EXPIRED" });
+  });
+
   test("is valid until it has been idle for too long", () => {
     expect(judge(session(), ACTIVE, NOW, RULES)).toEqual({ valid: true, until: NOW + 60_000 });
     expect(judge(session(), ACTIVE, NOW + 59_999, RULES).valid).toBe(true);
