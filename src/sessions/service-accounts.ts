@@ -8,7 +8,7 @@ import { SERVICE_ROLE } from "../users/roles.ts";
 import { type Invalid, nameSchema, validate } from "../users/validation.ts";
 
 /** What a service account may do. */
-export const SCOPES = ["events:read", "sessions:start", "sessions:revoke"] as const;
+const SCOPES = ["events:read", "sessions:start", "sessions:revoke"] as const;
 
 export type Scope = (typeof SCOPES)[number];
 

@@ -16,7 +16,7 @@ const KEPT_FOR_MS = 2 * DAY_MS;
 const REMEMBERED_FOR_MS = 60_000;
 
 /** The keys that others check our signatures by: RFC 7517. */
-export interface KeySet {
+interface KeySet {
   readonly keys: readonly JWK[];
 }
 

@@ -11,12 +11,7 @@ import { bundle } from "../kit/bundle.ts";
 import { hasNoChromium, launchChromium } from "../kit/chromium.ts";
 import { signUp } from "../kit/client.ts";
 import { startTestNode, type TestNode } from "../kit/node.ts";
-import {
-  findTypeProblems,
-  installPackedSdk,
-  type ScratchProject,
-  type TypeProblem,
-} from "../kit/packed-sdk.ts";
+import { findTypeProblems, installPacked, type ScratchProject, type TypeProblem } from "../kit/packed.ts";
 
 const PAGE = await readFile(join(import.meta.dirname, "../../docs/sdk.md"), "utf8");
 
@@ -27,7 +22,7 @@ const QUICK_STARTS = [...PAGE.matchAll(/## ([^\n]+)\n\n```jsx\n(.*?)```/gs)].map
 
 let project: ScratchProject;
 beforeAll(async () => {
-  project = await installPackedSdk();
+  project = await installPacked("client");
 });
 afterAll(() => project.remove());
 

@@ -9,18 +9,24 @@ import { build } from "tsdown";
 const ROOT = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
 
-/** What a user of the SDK has in node_modules besides it. */
+/** What users of our packages have in node_modules besides them. */
 const PEERS = [
   "@apollo/client",
   "@urql/core",
+  "express",
+  "fastify",
   "graphql",
   "graphql-sse",
   "graphql-ws",
+  "hono",
+  "jose",
   "react",
   "react-dom",
   "relay-runtime",
   "rxjs",
+  "socket.io",
   "urql",
+  "ws",
 ];
 
 export interface ScratchProject {
@@ -33,21 +39,21 @@ export interface ScratchProject {
 }
 
 /**
- * An empty project that has the packed SDK, as `npm install` unpacks it, and the libraries it goes with. Those are links to the ones
- * that are installed here, so that nothing is downloaded.
+ * An empty project that has one of our packages packed, as `npm install` unpacks it, and the libraries it goes with. Those are links
+ * to the ones that are installed here, so that nothing is downloaded.
  */
-export async function installPackedSdk(): Promise<ScratchProject> {
+export async function installPacked(name: "client" | "verifier"): Promise<ScratchProject> {
   // Not under the project, or what is missing in the package would be found there.
   const folder = await mkdtemp(join(tmpdir(), "live-logout-scratch-"));
   await build({ config: join(ROOT, "tsdown.config.ts"), logLevel: "silent" });
   const { stdout } = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder], {
-    cwd: join(ROOT, "src/client"),
+    cwd: join(ROOT, "src", name),
   });
   const packed: unknown = JSON.parse(stdout);
   const [{ filename }] = Object.values(packed as Record<string, { filename: string }>) as [
     { filename: string },
   ];
-  const place = join(folder, "node_modules/@live-logout/client");
+  const place = join(folder, "node_modules/@live-logout", name);
   await mkdir(place, { recursive: true });
   const tarball = join(folder, filename);
   await run("tar", ["xzf", tarball, "--strip-components=1", "-C", place]);
