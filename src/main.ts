@@ -7,6 +7,7 @@ import { openDatabase } from "./database/open.ts";
 import type { OutboxItem } from "./database/outbox.ts";
 import { createGraphQLServer } from "./graphql/server.ts";
 import { createWebSocketEndpoint } from "./graphql/websocket.ts";
+import { createEventPoll } from "./http/event-poll.ts";
 import { createForwardAuth } from "./http/forward-auth.ts";
 import { createGraphiQLPage } from "./http/graphiql.ts";
 import { createHttpServer } from "./http/server.ts";
@@ -14,6 +15,7 @@ import { composeMail } from "./mail/compose.ts";
 import { deliverMails } from "./mail/delivery.ts";
 import { createMailTransport } from "./mail/transport.ts";
 import { OperatorError } from "./operator-error.ts";
+import { type Pusher, startPushing } from "./receivers/push.ts";
 import { type Clock, createDatabaseClock, createElapsedClock, systemClock } from "./revocation/clock.ts";
 import { createDirectory, type Directory } from "./revocation/directory.ts";
 import { createFeed } from "./revocation/feed.ts";
@@ -119,12 +121,14 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
         capacity: DIRECTORY_CAPACITY,
       }),
     );
+    let pusher: Pusher | undefined;
     const tail = await startTail({
       database,
       elapsedMs: createElapsedClock(clock, options.wallMs),
       onEvent(event) {
         directory.apply(event);
         feed.wake(event);
+        pusher?.wake();
       },
       onRestart(cursor) {
         recent.restart(cursor);
@@ -146,6 +150,8 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     const signer = createSigner({ database, now: databaseClock.now, issuer });
     await signer.rotate();
     undo.push(repeat(KEY_ROTATION_INTERVAL_MS, () => signer.rotate(), onError));
+    pusher = startPushing({ prisma, signer, log });
+    undo.push(() => pusher?.stop());
     const isTrusted = () => tail.stalenessMs() <= config.revocationBoundMs;
 
     const graphql = createGraphQLServer(
@@ -182,6 +188,8 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       log,
       graphql: async (req, res) => void (await graphql(req, res, { req, res })),
       upgrade: webSockets.upgrade,
+      eventPoll: createEventPoll({ prisma, signer, log, isStopping: () => isStopping }),
+      issuer,
       forwardAuth: createForwardAuth({ directory, prisma, catchUp, config, isTrusted, log }),
       keySet: signer.keySet,
       graphiql: config.hasGraphiQL ? createGraphiQLPage() : undefined,

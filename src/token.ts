@@ -7,6 +7,8 @@ const PREFIXES = {
   session: "lls_",
   /** Proves a service account. */
   service: "lla_",
+  /** Fetches security event tokens. */
+  receiver: "lle_",
   /** Stands in a mail's link, for one use. */
   link: "llr_",
 } as const;

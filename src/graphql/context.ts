@@ -56,6 +56,8 @@ export interface LogStatus {
 
 /** What the operator decides about accounts. */
 interface Policies extends AccessTokenPolicy {
+  /** NODE_ENV is production. */
+  readonly isProduction: boolean;
   /** Whether a sign-up says that an email is taken. */
   readonly signUpDiscloses: boolean;
   /** Whether ending other sessions of one's own needs a recent proof of the password. */

@@ -17,6 +17,7 @@ import "./log-status.ts";
 import "./access-token.ts";
 import "./service-account.ts";
 import "./start-session.ts";
+import "./event-receiver.ts";
 import "./session-revocation.ts";
 
 /** The whole schema. Each file above adds its type with its fields to the builder; a deployment may add roles. */

@@ -24,6 +24,9 @@ export interface HttpRooms {
   readonly graphql: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   readonly forwardAuth: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  readonly eventPoll: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  /** The `iss` of what this service signs. */
+  readonly issuer: () => string;
   /** What other services check our signatures by. */
   readonly keySet: () => Promise<unknown>;
   /** Undefined: turned off. */
@@ -92,6 +95,10 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
         return;
       case "/auth/verify":
         return rooms.forwardAuth(request, response);
+      case "/events/poll":
+        return rooms.eventPoll(request, response);
+      case "/.well-known/ssf-configuration":
+        return sendJson(response, transmitterMetadata(rooms.issuer()), KEY_SET_MAX_AGE_S);
       case "/.well-known/jwks.json":
         return sendJson(response, await rooms.keySet(), KEY_SET_MAX_AGE_S);
       case "/healthz":
@@ -147,6 +154,16 @@ async function listen(server: Server, config: Pick<Config, "host" | "port">): Pr
   server.off("error", reject);
   const address = server.address();
   return typeof address === "object" && address ? address.port : config.port;
+}
+
+/** OpenID Shared Signals Framework 1.0, 7.1. Receivers are registered by an administrator, so there is no endpoint for that. */
+function transmitterMetadata(issuer: string): unknown {
+  return {
+    spec_version: "1_0",
+    issuer,
+    jwks_uri: `${issuer}/.well-known/jwks.json`,
+    delivery_methods_supported: ["urn:ietf:rfc:8935", "urn:ietf:rfc:8936"],
+  };
 }
 
 function sendJson(response: ServerResponse, content: unknown, maxAgeS: number): void {

@@ -21,7 +21,7 @@ interface KeySet {
 }
 
 export interface Signer {
-  /** Signs claims with the present key. `iss`, `iat`, `jti` and, unless given, `aud` are added; `type` is the header's `typ`. */
+  /** Signs claims with the present key. `iss` and `iat` are added, and `aud` and `jti` unless given; `type` is the header's `typ`. */
   readonly sign: (
     claims: JWTPayload,
     options: { readonly type: string; readonly expiresAt?: Date },
@@ -90,10 +90,10 @@ export function createSigner({
       const seconds = Math.floor(now() / 1_000);
       const jwt = new SignJWT({
         aud: issuer(),
+        jti: uuidv7(),
         ...claims,
         iss: issuer(),
         iat: seconds,
-        jti: uuidv7(),
       }).setProtectedHeader({
         alg: ALGORITHM,
         kid: key.id,
