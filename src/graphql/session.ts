@@ -1,9 +1,8 @@
 import { validate as isUuid } from "uuid";
 import type { Prisma, Session } from "../database/generated/client.ts";
 import { messageFor, REVOCATION_REASONS, toRevocationReason } from "../revocation/reasons.ts";
-import { activeSessions } from "../sessions/active.ts";
+import { activeSessions, sessionsMatching } from "../sessions/active.ts";
 import { deviceName } from "../sessions/device.ts";
-import { SERVICE_ROLE } from "../users/roles.ts";
 import { builder } from "./builder.ts";
 import { type Context, requireCapability, requireViewer } from "./context.ts";
 import { badRequest } from "./errors.ts";
@@ -131,17 +130,9 @@ export function matching(
   filter: typeof SessionFilterInput.$inferInput | null | undefined,
   context: Context,
 ): Prisma.SessionWhereInput {
-  const conditions: Prisma.SessionWhereInput[] = [activeSessions(context.now(), context.rules)];
-  if (filter?.userId != null) {
-    if (!isUuid(filter.userId)) throw badRequest([{ path: "filter.userId", message: "must be a UUID" }]);
-    conditions.push({ userId: filter.userId });
-  } else {
-    // "Log out everyone" is about people; service accounts are revoked by their own mutation.
-    conditions.push({ user: { role: { not: SERVICE_ROLE } } });
-  }
-  if (filter?.role) conditions.push({ user: { role: filter.role } });
-  if (filter?.createdBefore) conditions.push({ createdAt: { lt: filter.createdBefore } });
-  if (filter?.lastSeenBefore) conditions.push({ lastSeenAt: { lt: filter.lastSeenBefore } });
-  if (filter?.ipAddress) conditions.push({ ipAddress: checkText(filter.ipAddress, "filter.ipAddress") });
-  return { AND: conditions };
+  const { userId, ipAddress } = filter ?? {};
+  if (userId != null && !isUuid(userId))
+    throw badRequest([{ path: "filter.userId", message: "must be a UUID" }]);
+  if (ipAddress != null) checkText(ipAddress, "filter.ipAddress");
+  return sessionsMatching(filter ?? {}, context.now(), context.rules);
 }

@@ -1,9 +1,12 @@
 import { change } from "../database/change.ts";
 import type { Prisma, PrismaClient } from "../database/generated/client.ts";
-import type { Revoker } from "./revoke.ts";
+import type { Actor } from "./revoke.ts";
 
 /** Who ends sessions by policy. That they may is the caller's to know. */
-type PolicyRevoker = Pick<Revoker, "userId" | "sessionId" | "ipAddress">;
+interface PolicyRevoker extends Actor {
+  /** Their own session, which is spared. */
+  readonly sessionId?: string | undefined;
+}
 
 /** How many sessions one statement ends: until it has committed, logins and other revocations wait for it. */
 const BATCH_SIZE = 5_000;
@@ -70,6 +73,10 @@ export async function revokeByPolicy(
 /** Sessions that begin meanwhile are left out: people who log in again would keep it going for ever. */
 function scope(policy: Policy, revoker: PolicyRevoker, startedAt: Date): Prisma.SessionWhereInput {
   return {
-    AND: [policy, { revokedAt: null, createdAt: { lte: startedAt }, id: { not: revoker.sessionId } }],
+    AND: [
+      policy,
+      { revokedAt: null, createdAt: { lte: startedAt } },
+      revoker.sessionId === undefined ? {} : { id: { not: revoker.sessionId } },
+    ],
   };
 }

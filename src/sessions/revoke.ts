@@ -1,5 +1,5 @@
 import { validate as isUuid } from "uuid";
-import { change } from "../database/change.ts";
+import { type ChangeSettings, change } from "../database/change.ts";
 import type { PrismaClient, Session } from "../database/generated/client.ts";
 import type { RevocationReason } from "../revocation/reasons.ts";
 import type { ValidityRules } from "../revocation/validity.ts";
@@ -46,10 +46,16 @@ export async function revokeSession(
   return end(rooms, revoker, sessionId, isOwn ? "REVOKED_BY_USER" : "REVOKED_BY_ADMIN");
 }
 
-/** Ends a session that is known to be nobody's own, as a service account's is not. */
+/** Who does something, for the log. Without a user it is the system, or an operator at the command line. */
+export interface Actor {
+  readonly userId?: string | undefined;
+  readonly ipAddress?: string | undefined;
+}
+
+/** Ends a session that is not the administrator's own. */
 export function endByAdministrator(
   rooms: RevokeRooms,
-  administrator: Pick<Revoker, "userId" | "ipAddress">,
+  administrator: Actor,
   sessionId: string,
 ): Promise<Session | undefined> {
   return end(rooms, administrator, sessionId, "REVOKED_BY_ADMIN");
@@ -57,7 +63,7 @@ export function endByAdministrator(
 
 async function end(
   { prisma, catchUp }: RevokeRooms,
-  revoker: Pick<Revoker, "userId" | "ipAddress">,
+  revoker: Actor,
   sessionId: string,
   reason: RevocationReason,
 ): Promise<Session | undefined> {
@@ -115,9 +121,6 @@ export async function endDueSession(
       AND (expires_at <= ${new Date(now)} OR (last_seen_at <= ${idleSince} AND scopes = '{}'))`;
 }
 
-function actor(revoker: Pick<Revoker, "userId" | "ipAddress">): {
-  readonly actorId: string;
-  readonly ipAddress: string | undefined;
-} {
+function actor(revoker: Actor): ChangeSettings {
   return { actorId: revoker.userId, ipAddress: revoker.ipAddress };
 }

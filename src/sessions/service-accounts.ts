@@ -6,9 +6,10 @@ import { createToken } from "../token.ts";
 import { NO_PASSWORD } from "../users/password.ts";
 import { SERVICE_ROLE } from "../users/roles.ts";
 import { type Invalid, nameSchema, validate } from "../users/validation.ts";
+import type { Actor } from "./revoke.ts";
 
 /** What a service account may do. */
-const SCOPES = ["events:read", "sessions:start", "sessions:revoke"] as const;
+export const SCOPES = ["events:read", "sessions:start", "sessions:revoke"] as const;
 
 export type Scope = (typeof SCOPES)[number];
 
@@ -43,12 +44,6 @@ interface Rooms {
   readonly prisma: PrismaClient;
   /** The database's time in milliseconds since the epoch. */
   readonly now: () => number;
-}
-
-/** Who does it, for the log. */
-interface Actor {
-  readonly userId: string | undefined;
-  readonly ipAddress: string | undefined;
 }
 
 /** Creates a service account. Its token is part of the answer and nowhere else. */

@@ -12,7 +12,8 @@ export interface AdministerRooms {
 }
 
 export interface Administrator {
-  readonly userId: string;
+  /** Undefined: an operator at the command line. */
+  readonly userId: string | undefined;
   readonly role: Role;
   readonly ipAddress: string | undefined;
 }
