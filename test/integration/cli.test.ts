@@ -24,6 +24,7 @@ function normalise(output: string): string {
   return output
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, "<id>")
     .replace(/\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+Z)?/g, "<time>")
+    .replace(/PostgreSQL at \S+/, "<database>")
     .replace(/lla_\w+/g, "<token>")
     .replace(/(?<=shown this once: )\S+/g, "<password>")
     .replace(/\d+(s|ms)(?= left)/g, "0s")
@@ -55,7 +56,7 @@ describe("the command line", () => {
     for (const [line, expected] of TRANSCRIPTS) {
       // What an earlier command printed stands in the page with the values of the run that it shows.
       const actual = line.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, (id) => ids.get(id) ?? id);
-      const { stdout } = await runInTerminal(actual, own.settings, 120);
+      const { stdout } = await runInTerminal(actual, own.settings, 140);
       expect(`$ ${line}\n${normalise(stdout)}`).toBe(`$ ${line}\n${normalise(expected)}`);
       const idsOf = (text: string) => text.match(/[0-9a-f]{8}-[0-9a-f-]{27}/g) ?? [];
       for (const [index, id] of idsOf(expected).entries()) ids.set(id, idsOf(stdout)[index] ?? id);
@@ -67,7 +68,7 @@ describe("the command line", () => {
       }
     }
     expect(secrets.length).toBeGreaterThan(0);
-  });
+  }, 120_000);
 
   test("logs people out live on a running node: by role, by session, and all that fit", async () => {
     const user = await signUp(node.url);

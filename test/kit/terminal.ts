@@ -35,9 +35,12 @@ export async function runInTerminal(
   const node = `'${process.execPath}' --disable-warning=ExperimentalWarning '${COMMAND_LINE}'`;
   const command = `stty cols ${columns} rows 40; exec ${node} ${line}`;
   const { code, stdout, stderr } = await run("script", ["-qefc", command, "/dev/null"], settings, "");
-  const lines = stripVTControlCharacters(stdout)
-    .split("\r\n")
-    .map((shown) => shown.slice(shown.lastIndexOf("\r") + 1));
+  // A progress bar goes back to the first column and writes over what it wrote.
+  const toFirstColumn = new RegExp(`${String.fromCharCode(27)}\\[1?G`, "g");
+  const lines = stdout.split("\r\n").map((line) => {
+    const written = stripVTControlCharacters(line.replace(toFirstColumn, "\r")).split("\r");
+    return written.findLast((text) => text !== "") ?? "";
+  });
   return { code, stdout: lines.join("\n"), stderr };
 }
 

@@ -43,6 +43,8 @@ async function revoke(
   // To standard error, and only where somebody looks.
   const bar = new SingleBar({
     format: "{bar} {percentage}% | {value} of {total} sessions ended | {eta_formatted} left",
+    barCompleteChar: "█",
+    barIncompleteChar: "░",
     stream: process.stderr,
     noTTYOutput: false,
     hideCursor: true,
