@@ -9,6 +9,7 @@ import { logIn, signUp } from "../kit/client.ts";
 import { createTestDatabase, type TestDatabase } from "../kit/databases.ts";
 import { eventually } from "../kit/deadline.ts";
 import { startTestNode, type TestNode } from "../kit/node.ts";
+import { spawnService } from "../kit/service-process.ts";
 import { followEvents, subscribeByWebSocket } from "../kit/subscriber.ts";
 import { runInTerminal, runPiped } from "../kit/terminal.ts";
 
@@ -200,6 +201,16 @@ describe("the command line", () => {
     expect(result.stderr).toMatch(message);
     expect(result.stderr).not.toMatch(/^\s+at /m);
     expect(result.stdout).toBe("");
+  });
+
+  test("serve runs a node, until it is told to stop", async () => {
+    const own = await createTestDatabase("postgres");
+    onTestFinished(() => own.remove());
+    const service = spawnService(own.settings, { script: "src/cli/live-logout.ts", args: ["serve"] });
+    onTestFinished(() => void service.child.kill("SIGKILL"));
+    expect((await fetch(`${await service.ready()}/readyz`)).status).toBe(200);
+    service.child.kill("SIGTERM");
+    expect(await service.exited).toEqual({ code: 0, signal: null });
   });
 
   test("says that another process holds the embedded database, and which", async () => {
