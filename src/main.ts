@@ -190,7 +190,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       upgrade: webSockets.upgrade,
       eventPoll: createEventPoll({ prisma, signer, log, isStopping: () => isStopping }),
       issuer,
-      forwardAuth: createForwardAuth({ directory, prisma, catchUp, config, isTrusted, log }),
+      forwardAuth: createForwardAuth({ directory, prisma, catchUp, config, log }),
       keySet: signer.keySet,
       graphiql: config.hasGraphiQL ? createGraphiQLPage() : undefined,
       unreadiness() {
@@ -271,7 +271,7 @@ export async function runService(
 function welcome({ url, database, firstAdministrator }: Node): string {
   const lines = [
     `live-logout is ready at ${url}`,
-    `  ${url}/          your devices, signing in and up`,
+    `  ${url}/          the dashboard: your devices, and what operators see`,
     `  ${url}/graphql   GraphiQL in a browser, GraphQL over HTTP, SSE and WebSocket`,
     `  ${url}/readyz    whether this node is ready`,
     `  Data: ${database.description}`,

@@ -8,15 +8,13 @@ import { requestOrigin } from "./request-origin.ts";
 interface ForwardAuthRooms extends Omit<CredentialRooms, "unusualActivity"> {
   readonly config: Config;
   readonly log: Logger;
-  /** Whether the node knows enough of the log to vouch for anybody (P3). */
-  readonly isTrusted: () => boolean;
 }
 
 /**
  * Answers a proxy (nginx' `auth_request`, Traefik's ForwardAuth, Caddy's `forward_auth`) that asks whether to let a request
  * through: 200 with who it is, 401, or 503 if this cannot be said now. By the cookie or the bearer token of the request.
  */
-export function createForwardAuth({ config, log, isTrusted, ...rooms }: ForwardAuthRooms) {
+export function createForwardAuth({ config, log, ...rooms }: ForwardAuthRooms) {
   const { unusualActivity } = config;
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     response.setHeader("cache-control", "no-store");
@@ -31,7 +29,7 @@ export function createForwardAuth({ config, log, isTrusted, ...rooms }: ForwardA
       }
       const { lease } = credentials;
       try {
-        // Asked last: what was read may be older than the bound by now.
+        // Asked at the moment of answering: the process may have been paused since (P3).
         if (!(await rooms.directory.confirm(lease)))
           return void response.writeHead(lease.ended ? 401 : 503).end();
         if (isServiceAccount(lease.current)) return void response.writeHead(401).end();
