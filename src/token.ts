@@ -6,7 +6,7 @@ const PREFIXES = {
   /** Proves a session. */
   session: "lls_",
   /** Proves a service account. */
-  service: "lla_",
+  service: "llk_",
   /** Fetches security event tokens. */
   receiver: "lle_",
   /** Stands in a mail's link, for one use. */

@@ -26,7 +26,7 @@ function normalise(output: string): string {
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, "<id>")
     .replace(/\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+Z)?/g, "<time>")
     .replace(/PostgreSQL at \S+/, "<database>")
-    .replace(/lla_\w+/g, "<token>")
+    .replace(/llk_\w+/g, "<token>")
     .replace(/(?<=shown this once: )\S+/g, "<password>")
     .replace(/\d+(s|ms)(?= left)/g, "0s")
     .trim();

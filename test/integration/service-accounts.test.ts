@@ -33,7 +33,7 @@ describe.each(DATABASES)("service accounts on the %s database", (kind) => {
 
   test("are made by an administrator, listed, and hold a token that is stored as a hash only", async () => {
     const service = await createService(node.url, ["EVENTS_READ"], { name: "Search" });
-    expect(service.token).toMatch(/^lla_[0-9A-Za-z]{49}$/);
+    expect(service.token).toMatch(/^llk_[0-9A-Za-z]{49}$/);
     const admin = await logIn(node.url, ADMIN);
     const { data } = await admin.run(ServiceAccountsDocument);
     expect(data?.serviceAccounts.find(({ id }) => id === service.id)).toMatchObject({

@@ -7,7 +7,7 @@ import { GraphQLObjectType, GraphQLSchema, GraphQLString } from "graphql";
 import { createClient } from "graphql-ws";
 import { useServer } from "graphql-ws/use/ws";
 import { Hono } from "hono";
-import { generateKeyPair, type JWTPayload, SignJWT } from "jose";
+import { exportJWK, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from "jose";
 import { Server as SocketServer } from "socket.io";
 import { io } from "socket.io-client";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -175,7 +175,82 @@ describe("the verifier", () => {
         signature,
       ].join(".");
     };
+    /** Signed by the service's own key, as only the service should. */
+    const signWithOwnKey = async (user: TestUser, claims: Record<string, unknown>, header: object = {}) => {
+      const [key] = await node.sql("SELECT id, private_jwk FROM signing_keys");
+      const now = Math.floor(Date.now() / 1_000);
+      const usual = {
+        iss: node.url,
+        aud: node.url,
+        sub: user.userId,
+        sid: user.sessionId,
+        role: "USER",
+        jti: "1",
+      };
+      return new SignJWT({ ...usual, iat: now, exp: now + 60, ...claims })
+        .setProtectedHeader({ alg: "ES256", typ: "at+jwt", kid: String(key?.["id"]), ...header })
+        .sign(await importJWK(key?.["private_jwk"] as JWK, "ES256"));
+    };
+    const secondsAgo = (seconds: number) => Math.floor(Date.now() / 1_000) - seconds;
+
+    test("nothing that the service would sign so", async () => {
+      const user = await signUp(node.url);
+      expect(await verifier.verify(await signWithOwnKey(user, {}))).toMatchObject({ userId: user.userId });
+    });
+
     test.each<[string, (user: TestUser) => Promise<string> | string]>([
+      ["a token that has expired", (user) => signWithOwnKey(user, { exp: secondsAgo(30) })],
+      ["a token that never expires", (user) => signWithOwnKey(user, { exp: undefined })],
+      [
+        "a token that is older than ends are remembered",
+        (user) => signWithOwnKey(user, { iat: secondsAgo(4_000) }),
+      ],
+      ["a token of the future", (user) => signWithOwnKey(user, { iat: secondsAgo(-60) })],
+      ["a token without a session", (user) => signWithOwnKey(user, { sid: undefined })],
+      [
+        "a token of another kind, as security event tokens are",
+        (user) => signWithOwnKey(user, {}, { typ: "secevent+jwt" }),
+      ],
+      [
+        "a token that brings its own key",
+        async (user) => {
+          const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
+          const jwk = await exportJWK(publicKey);
+          const claims = {
+            iss: node.url,
+            aud: node.url,
+            sub: user.userId,
+            sid: user.sessionId,
+            role: "ADMIN",
+            jti: "1",
+          };
+          return new SignJWT(claims)
+            .setProtectedHeader({ alg: "ES256", typ: "at+jwt", jwk, jku: "https://evil.example/jwks.json" })
+            .setIssuedAt()
+            .setExpirationTime("1m")
+            .sign(privateKey);
+        },
+      ],
+      [
+        "a token signed with the public key as a secret",
+        async (user) => {
+          const [key] = await node.sql("SELECT id, public_jwk FROM signing_keys");
+          const secret = new TextEncoder().encode(JSON.stringify(key?.["public_jwk"]));
+          const claims = {
+            iss: node.url,
+            aud: node.url,
+            sub: user.userId,
+            sid: user.sessionId,
+            role: "ADMIN",
+            jti: "1",
+          };
+          return new SignJWT(claims)
+            .setProtectedHeader({ alg: "HS256", typ: "at+jwt", kid: String(key?.["id"]) })
+            .setIssuedAt()
+            .setExpirationTime("1m")
+            .sign(secret);
+        },
+      ],
       ["nothing", () => ""],
       ["garbage", () => "garbage"],
       ["a session's token", (user) => user.token],

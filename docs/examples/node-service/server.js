@@ -1,7 +1,7 @@
 // Another back end that honours live-logout's sessions: it checks access tokens by itself, and refuses them the moment their
 // session ends.
 //
-//   LOGIN_URL=https://login.example.com SERVICE_TOKEN=lla_... PORT=4200 node server.js
+//   LOGIN_URL=https://login.example.com SERVICE_TOKEN=llk_... PORT=4200 node server.js
 
 import { createServer } from "node:http";
 import { createVerifier } from "@live-logout/verifier";
