@@ -35,6 +35,8 @@ export interface Config {
   readonly mailFrom: string | undefined;
   /** Whether a browser that opens /graphql gets GraphiQL. */
   readonly hasGraphiQL: boolean;
+  /** Whether the schema may be asked for. If not, errors suggest no names either. */
+  readonly hasIntrospection: boolean;
   /** Whether a sign-up says that an email is taken. If not, a mail does, and confirms those that are not. */
   readonly signUpDiscloses: boolean;
   /** Failed logins of one client address a day. */
@@ -165,6 +167,7 @@ const settingsSchema = z
       })
       .optional(),
     GRAPHIQL: yesOrNo("true"),
+    INTROSPECTION: yesOrNo("true"),
     SIGN_UP_DISCLOSES: yesOrNo("true"),
     LOGIN_FAILURES_PER_ADDRESS: wholeNumber(10, 1_000_000).default(100),
     SIGN_UPS_PER_ADDRESS: wholeNumber(1, 1_000_000).default(100),
@@ -236,6 +239,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     smtpUrl: settings.SMTP_URL,
     mailFrom: settings.MAIL_FROM,
     hasGraphiQL: settings.GRAPHIQL,
+    hasIntrospection: settings.INTROSPECTION,
     signUpDiscloses: settings.SIGN_UP_DISCLOSES,
     loginFailuresPerAddress: settings.LOGIN_FAILURES_PER_ADDRESS,
     signUpsPerAddress: settings.SIGN_UPS_PER_ADDRESS,

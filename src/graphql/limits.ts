@@ -1,17 +1,22 @@
 import {
   type ASTVisitor,
+  type DocumentNode,
   type FieldNode,
   GraphQLError,
   type GraphQLNamedType,
+  type GraphQLSchema,
   getNamedType,
   getNullableType,
   isInterfaceType,
   isListType,
   isObjectType,
+  NoSchemaIntrospectionCustomRule,
   type OperationDefinitionNode,
   parse,
   type SelectionSetNode,
   type ValidationContext,
+  type ValidationRule,
+  validate,
 } from "graphql";
 import type { Plugin } from "graphql-yoga";
 
@@ -37,7 +42,7 @@ const ATTEMPTS: readonly string[] = [
 ];
 
 /** Refuses documents that would cost far more than they are long, the same on every transport. */
-export function limitDocuments(): Plugin {
+export function limitDocuments({ hasIntrospection }: { readonly hasIntrospection: boolean }): Plugin {
   return {
     onParse({ setParseFn }) {
       setParseFn((source, options) => {
@@ -55,9 +60,15 @@ export function limitDocuments(): Plugin {
         }
       });
     },
-    onValidate({ addValidationRule }) {
+    onValidate({ addValidationRule, setValidationFn }) {
       addValidationRule(limitNesting);
       addValidationRule(limitAttempts);
+      if (hasIntrospection) return;
+      addValidationRule(NoSchemaIntrospectionCustomRule);
+      // A schema can be put together from what errors suggest.
+      setValidationFn((schema: GraphQLSchema, document: DocumentNode, rules: readonly ValidationRule[]) =>
+        validate(schema, document, rules, { hideSuggestions: true }),
+      );
     },
   };
 }

@@ -34,7 +34,7 @@ export function createGraphQLServer(rooms: Rooms, config: Config): GraphQLServer
     schema: createSchema(config.addedRoles),
     graphqlEndpoint: "/graphql",
     context: (transport) => createContext(rooms, config, transport),
-    plugins: [bindToLease(), limitDocuments(), acceptOnlyJson(), withholdDataIfUnavailable()],
+    plugins: [bindToLease(), limitDocuments(config), acceptOnlyJson(), withholdDataIfUnavailable()],
     maskedErrors: { maskError },
     maxRequestBodySize: MAX_BODY_BYTES,
     // What a stock Yoga also does and we must not: see docs/protocol.md.

@@ -6,14 +6,21 @@ import { OperatorError } from "../operator-error.ts";
 import { openDashboard } from "./dashboard.ts";
 import { type Page, wantsPage } from "./graphiql.ts";
 import { passesGuard } from "./graphql-guard.ts";
-import { isFromAllowedSite, ownOrigin } from "./request-origin.ts";
+import { isFromAllowedSite, isSecure, ownOrigin } from "./request-origin.ts";
 
-/** Headers of every answer. */
+/** Headers of every answer, unless a route has its own: OWASP ASVS 5.0, 3.4. */
 const COMMON_HEADERS = {
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
   "x-frame-options": "DENY",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 } as const;
+
+/** A browser that has once come by https does not come by http for a year. */
+const STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains";
 
 /** How long others may keep our keys: far shorter than a new one is published before it signs. */
 const KEY_SET_MAX_AGE_S = 300;
@@ -57,6 +64,7 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
     responses.add(response);
     response.once("close", () => responses.delete(response));
     for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);
+    if (isSecure(request, config)) response.setHeader("strict-transport-security", STRICT_TRANSPORT_SECURITY);
     route(request, response).catch((error) => {
       log.error({ err: error }, "a request failed");
       if (!response.headersSent) response.writeHead(500);
@@ -172,6 +180,7 @@ function sendJson(response: ServerResponse, content: unknown, maxAgeS: number): 
       "content-type": "application/json; charset=utf-8",
       "cache-control": `public, max-age=${maxAgeS}`,
       "access-control-allow-origin": "*",
+      "cross-origin-resource-policy": "cross-origin",
     })
     .end(JSON.stringify(content));
 }

@@ -1,6 +1,8 @@
 import { gzipSync } from "node:zlib";
 import { getIntrospectionQuery } from "graphql";
+import { createClient } from "graphql-ws";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import WebSocket from "ws";
 import { ViewerDocument } from "../../src/client/generated/graphql.ts";
 import { createTestClient, signUp, type TestUser } from "../kit/client.ts";
 import { startTestNode, type TestNode } from "../kit/node.ts";
@@ -410,6 +412,74 @@ describe("GraphQL over HTTP", () => {
         "referrer-policy": "no-referrer",
       });
     });
+  });
+
+  test.each([
+    ["/"],
+    ["/sign-up"],
+    ["/users"],
+    ["/assets/none.js"],
+    ["/graphql"],
+    ["/healthz"],
+    ["/readyz"],
+    ["/auth/verify"],
+    ["/events/poll"],
+    ["/.well-known/jwks.json"],
+    ["/.well-known/ssf-configuration"],
+    ["/nothing"],
+  ])("%s has the headers that keep browsers from harm", async (path) => {
+    for (const accept of ["*/*", "text/html"]) {
+      const { headers } = await send(node.url, { method: "GET", path, headers: { accept } });
+      expect(headers).toMatchObject({
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "permissions-policy": expect.stringContaining("camera=()"),
+        "content-security-policy": expect.stringMatching(/default-src 'none'.*frame-ancestors 'none'/),
+        "cross-origin-resource-policy": path.startsWith("/.well-known/") ? "cross-origin" : "same-origin",
+      });
+      expect(headers["strict-transport-security"]).toBeUndefined();
+    }
+  });
+
+  test("a service that is reached by https says that it always is", async () => {
+    const secure = await startTestNode("postgres", { settings: { PUBLIC_URL: "https://login.example.com" } });
+    try {
+      const { headers } = await send(secure.url, { method: "GET", path: "/" });
+      expect(headers["strict-transport-security"]).toBe("max-age=31536000; includeSubDomains");
+    } finally {
+      await secure.stop();
+    }
+  });
+
+  test("introspection can be turned off, and then no error suggests a name, over WebSocket neither", async () => {
+    const closed = await startTestNode("postgres", { settings: { INTROSPECTION: "false" } });
+    try {
+      const someone = await signUp(closed.url);
+      const ask = async (query: string) => (await someone.run(query)).errors[0];
+      for (const query of ["{ __schema { types { name } } }", '{ __type(name: "User") { name } }']) {
+        expect((await ask(query))?.extensions?.["code"]).toBe("GRAPHQL_VALIDATION_FAILED");
+      }
+      expect((await ask("{ viewe { id } }"))?.message).toBe('Cannot query field "viewe" on type "Query".');
+      expect(await ask("{ viewer { __typename id } }")).toBeUndefined();
+      const errors = await new Promise<readonly { readonly message: string }[]>((resolve) => {
+        const client = createClient({
+          url: `${closed.url.replace("http", "ws")}/graphql`,
+          webSocketImpl: WebSocket,
+          connectionParams: { authorization: `Bearer ${someone.token}` },
+        });
+        client.subscribe(
+          { query: "{ viewe { id } }" },
+          { next() {}, complete() {}, error: (error) => resolve(error as { message: string }[]) },
+        );
+      });
+      expect(errors.map(({ message }) => message)).toEqual(['Cannot query field "viewe" on type "Query".']);
+      const { errors: open } = await user.run("{ viewe { id } }");
+      expect(open[0]?.message).toContain("Did you mean");
+    } finally {
+      await closed.stop();
+    }
   });
 
   test("GraphiQL can be turned off, and then no page leads to it", async () => {

@@ -107,6 +107,7 @@ describe("the settings", () => {
     ["MAIL_FROM", "Example <no-reply@example.com>\r\nBcc: all@example.com"],
     ["SIGN_UP_DISCLOSES", "no"],
     ["GRAPHIQL", "off"],
+    ["INTROSPECTION", "0"],
     ["LOGIN_FAILURES_PER_ADDRESS", "0"],
     ["SIGN_UPS_PER_ADDRESS", "0"],
     ["REVOKING_NEEDS_RECENT_AUTHENTICATION", "1"],
