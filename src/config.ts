@@ -35,6 +35,11 @@ export interface Config {
   readonly mailFrom: string | undefined;
   /** Whether a browser that opens /graphql gets GraphiQL. */
   readonly hasGraphiQL: boolean;
+  /** Where metrics are served without a token; undefined: nowhere. */
+  readonly metricsPort: number | undefined;
+  readonly metricsHost: string;
+  /** What a scrape at /metrics has to present; undefined: there are none there. */
+  readonly metricsToken: string | undefined;
   /** Whether the schema may be asked for. If not, errors suggest no names either. */
   readonly hasIntrospection: boolean;
   /** Whether a sign-up says that an email is taken. If not, a mail does, and confirms those that are not. */
@@ -167,6 +172,12 @@ const settingsSchema = z
       })
       .optional(),
     GRAPHIQL: yesOrNo("true"),
+    METRICS_PORT: wholeNumber(0, 65_535).optional(),
+    METRICS_HOST: z.string().min(1, "must be an address to listen on, like 127.0.0.1").default("127.0.0.1"),
+    METRICS_TOKEN: z
+      .string()
+      .regex(/^[\w.~+/-]{16,200}$/, "must have at least 16 characters, of those that a bearer token can have")
+      .optional(),
     INTROSPECTION: yesOrNo("true"),
     SIGN_UP_DISCLOSES: yesOrNo("true"),
     LOGIN_FAILURES_PER_ADDRESS: wholeNumber(10, 1_000_000).default(100),
@@ -239,6 +250,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     smtpUrl: settings.SMTP_URL,
     mailFrom: settings.MAIL_FROM,
     hasGraphiQL: settings.GRAPHIQL,
+    metricsPort: settings.METRICS_PORT,
+    metricsHost: settings.METRICS_HOST,
+    metricsToken: settings.METRICS_TOKEN,
     hasIntrospection: settings.INTROSPECTION,
     signUpDiscloses: settings.SIGN_UP_DISCLOSES,
     loginFailuresPerAddress: settings.LOGIN_FAILURES_PER_ADDRESS,

@@ -10,10 +10,12 @@ import { createWebSocketEndpoint } from "./graphql/websocket.ts";
 import { createEventPoll } from "./http/event-poll.ts";
 import { createForwardAuth } from "./http/forward-auth.ts";
 import { createGraphiQLPage } from "./http/graphiql.ts";
+import { createMetricsRoute, startMetricsServer } from "./http/metrics-server.ts";
 import { createHttpServer } from "./http/server.ts";
 import { composeMail } from "./mail/compose.ts";
 import { deliverMails } from "./mail/delivery.ts";
 import { createMailTransport } from "./mail/transport.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
 import { OperatorError } from "./operator-error.ts";
 import { type Pusher, startPushing } from "./receivers/push.ts";
 import { type Clock, createDatabaseClock, createElapsedClock, systemClock } from "./revocation/clock.ts";
@@ -52,6 +54,8 @@ const MAIL_INTERVAL_MS = 2_000;
 export interface Node {
   /** Where it is reached: `http://127.0.0.1:4000`. */
   readonly url: string;
+  /** Where metrics are on a port of their own, if they are. */
+  readonly metricsUrl: string | undefined;
   readonly database: Database;
   /** The administrator that this start created, if it did. */
   readonly firstAdministrator: FirstAdministrator | undefined;
@@ -100,6 +104,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
 
     const rules = { idleTimeoutMs: config.idleTimeoutMs };
     const freshForMs = Math.min(FRESH_FOR_MS, config.revocationBoundMs / 2);
+    const isFresh = () => tail.stalenessMs() <= freshForMs;
     const databaseClock = createDatabaseClock(clock);
     const lastSeen = createLastSeen(prisma);
     const recent = createRecentEvents(RECENT_EVENTS);
@@ -108,19 +113,25 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       readPage: (cursor, filter) => readHistory(prisma, cursor, filter),
       isKnown: (event) => isInHistory(prisma, event),
     });
-    const directory = wrapDirectory(
+    const metrics = createMetrics();
+    const counted = countResolutions(
       createDirectory({
-        load: (key) => readSnapshot(prisma, key),
+        load(key) {
+          metrics.onLoad();
+          return readSnapshot(prisma, key);
+        },
         recent,
         now: databaseClock.now,
         rules,
-        isFresh: () => tail.stalenessMs() <= freshForMs,
+        isFresh,
         endDue: ({ id }, now) => endDueSession(prisma, id, now, rules),
         onSeen: lastSeen.record,
         onError,
         capacity: DIRECTORY_CAPACITY,
       }),
+      metrics,
     );
+    const directory = wrapDirectory(counted);
     let pusher: Pusher | undefined;
     const tail = await startTail({
       database,
@@ -129,6 +140,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
         directory.apply(event);
         feed.wake(event);
         pusher?.wake();
+        metrics.onEvent(event, databaseClock.now());
       },
       onRestart(cursor) {
         recent.restart(cursor);
@@ -164,6 +176,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
         directory,
         feed,
         now: databaseClock.now,
+        onLogin: metrics.onLogin,
         logStatus: () => ({ head: String(recent.head()), stalenessMs: tail.stalenessMs() }),
         signer,
         catchUp,
@@ -188,6 +201,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
       log,
       graphql: async (req, res) => void (await graphql(req, res, { req, res })),
       upgrade: webSockets.upgrade,
+      metrics: createMetricsRoute(metrics, config.metricsToken),
       eventPoll: createEventPoll({ prisma, signer, log, isStopping: () => isStopping }),
       issuer,
       forwardAuth: createForwardAuth({ directory, prisma, catchUp, config, log }),
@@ -215,13 +229,32 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     undo.push(repeat(lastSeenIntervalMs, sweep, onError));
     undo.push(repeat(RETENTION_INTERVAL_MS, (stopping) => deleteOutdated(prisma, config, stopping), onError));
 
+    if (config.metricsPort !== undefined || config.metricsToken !== undefined) {
+      metrics.observe({
+        prisma,
+        stalenessMs: tail.stalenessMs,
+        isFresh,
+        isTrusted,
+        sockets: webSockets.count,
+        sessions: () => ({ served: directory.countServed(), online: directory.countOnline() }),
+        hashing: passwords.load,
+      });
+    }
+    let metricsUrl: string | undefined;
+    if (config.metricsPort !== undefined) {
+      const place = { host: config.metricsHost, port: config.metricsPort };
+      const metricsServer = await startMetricsServer(metrics, place);
+      undo.push(() => metricsServer.close());
+      metricsUrl = `http://${hostOf(config.metricsHost)}:${metricsServer.port}/metrics`;
+    }
+
     const port = await server.listen();
     undo.push(async () => {
       isStopping = true;
       // Half of the time for clients to be told to go, and all of it for what they still wait for.
       await Promise.all([server.close(config.drainMs), webSockets.drain(config.drainMs / 2)]);
     });
-    ownUrl = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
+    ownUrl = `http://${hostOf(config.host)}:${port}`;
 
     const transport = createMailTransport(config, log);
     undo.push(() => transport.close());
@@ -231,6 +264,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     undo.push(repeat(MAIL_INTERVAL_MS, (stopping) => deliverMails(mail, stopping), onError));
     return {
       url: ownUrl,
+      metricsUrl,
       database,
       firstAdministrator,
       stop: () => runBackwards(undo),
@@ -239,6 +273,21 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     await runBackwards(undo);
     throw error;
   }
+}
+
+function countResolutions(directory: Directory, { onResolution }: Pick<Metrics, "onResolution">): Directory {
+  return {
+    ...directory,
+    resolve(tokenHash, purpose) {
+      onResolution();
+      return directory.resolve(tokenHash, purpose);
+    },
+  };
+}
+
+/** As it stands in a URL. */
+function hostOf(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
 }
 
 function unchanged<T>(room: T): T {
@@ -268,7 +317,7 @@ export async function runService(
   return node;
 }
 
-function welcome({ url, database, firstAdministrator }: Node): string {
+function welcome({ url, metricsUrl, database, firstAdministrator }: Node): string {
   const lines = [
     `live-logout is ready at ${url}`,
     `  ${url}/          the dashboard: your devices, and what operators see`,
@@ -276,6 +325,7 @@ function welcome({ url, database, firstAdministrator }: Node): string {
     `  ${url}/readyz    whether this node is ready`,
     `  Data: ${database.description}`,
   ];
+  if (metricsUrl) lines.push(`  ${metricsUrl}   for Prometheus`);
   if (firstAdministrator) {
     lines.push(`  First administrator: ${firstAdministrator.email}`);
     const password = firstAdministrator.generatedPassword;

@@ -35,6 +35,8 @@ export interface Rooms {
   readonly feed: Feed;
   /** The database's time in milliseconds since the epoch. */
   readonly now: () => number;
+  /** Hears what becomes of an attempt to log in. */
+  readonly onLogin: (outcome: string) => void;
   /** How far this node has read the log. */
   readonly logStatus: () => LogStatus;
   /** Signs what other services check. */

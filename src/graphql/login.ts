@@ -128,6 +128,7 @@ builder.mutationFields((t) => ({
       if (refusal) return refusal;
       return withHashing(async () => {
         const outcome = await logIn(context, input, { ...context.origin, remember: input.remember });
+        context.onLogin(outcome.kind);
         switch (outcome.kind) {
           case "invalid":
             return new ValidationError(outcome);

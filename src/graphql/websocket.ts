@@ -19,6 +19,8 @@ const DRAIN_PACE_MS = 2;
 const KEEP_ALIVE_MS = 12_000;
 
 export interface WebSocketEndpoint {
+  /** How many sockets are open. */
+  readonly count: () => number;
   /** Takes over an upgrade request whose path and origin were accepted. */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /** Tells all clients to come back later: this node cannot say which sessions are still valid (P3). */
@@ -117,6 +119,7 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
   });
 
   return {
+    count: () => connections.size,
     upgrade(request, socket, head) {
       sockets.handleUpgrade(request, socket, head, (client) => sockets.emit("connection", client, request));
     },

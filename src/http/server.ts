@@ -1,11 +1,11 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
-import { OperatorError } from "../operator-error.ts";
 import { openDashboard } from "./dashboard.ts";
 import { type Page, wantsPage } from "./graphiql.ts";
 import { passesGuard } from "./graphql-guard.ts";
+import { listen } from "./listen.ts";
 import { isFromAllowedSite, isSecure, ownOrigin } from "./request-origin.ts";
 
 /** Headers of every answer, unless a route has its own: OWASP ASVS 5.0, 3.4. */
@@ -31,6 +31,7 @@ export interface HttpRooms {
   readonly graphql: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   readonly forwardAuth: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  readonly metrics: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   readonly eventPoll: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   /** The `iss` of what this service signs. */
   readonly issuer: () => string;
@@ -101,6 +102,8 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
         response.setHeader("cache-control", "no-store");
         if (passesGuard(request, response, config)) await rooms.graphql(request, response);
         return;
+      case "/metrics":
+        return rooms.metrics(request, response);
       case "/auth/verify":
         return rooms.forwardAuth(request, response);
       case "/events/poll":
@@ -134,7 +137,7 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
 
   return {
     cutStreams,
-    listen: () => listen(server, config),
+    listen: async () => (await listen(server, config, "HOST and PORT")).port,
     async close(withinMs) {
       const closed = new Promise((resolve) => server.close(resolve));
       const overdue = setTimeout(() => server.closeAllConnections(), withinMs);
@@ -143,25 +146,6 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
       clearTimeout(overdue);
     },
   };
-}
-
-async function listen(server: Server, config: Pick<Config, "host" | "port">): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once("error", reject);
-  server.listen(config.port, config.host, resolve);
-  try {
-    await promise;
-  } catch (error) {
-    const code = error instanceof Error ? Reflect.get(error, "code") : undefined;
-    const place = `${config.host}:${config.port}`;
-    if (code === "EADDRINUSE") {
-      throw new OperatorError(`Port ${config.port} is in use. Stop what listens at ${place}, or set PORT.`);
-    }
-    throw new OperatorError(`Cannot listen at ${place}: ${String(code ?? error)}. Check HOST and PORT.`);
-  }
-  server.off("error", reject);
-  const address = server.address();
-  return typeof address === "object" && address ? address.port : config.port;
 }
 
 /** OpenID Shared Signals Framework 1.0, 7.1. Receivers are registered by an administrator, so there is no endpoint for that. */

@@ -66,6 +66,8 @@ export interface Directory {
   readonly isOnline: (sessionId: string) => boolean;
   /** How many sessions hold an open live connection here. */
   readonly countOnline: () => number;
+  /** How many sessions are in memory. */
+  readonly countServed: () => number;
   /** Ends the connected sessions whose time has come. Timers do this too; for when the clock may have jumped. */
   readonly endDueLeases: () => void;
 }
@@ -278,6 +280,8 @@ export function createDirectory(options: DirectoryOptions): Directory {
       for (const { connections } of sessions.all()) if (connections > 0) count += 1;
       return count;
     },
+
+    countServed: sessions.size,
 
     endDueLeases: dueTimes.check,
   };

@@ -19,6 +19,7 @@ export interface ServedSessions {
   /** Forgets what is more than there is room for, and `released` if no token leads to it. Called when a lease was released. */
   readonly tidy: (released: ServedSession) => void;
   readonly all: () => Iterable<ServedSession>;
+  readonly size: () => number;
 }
 
 /** `capacity`: how many are kept; those that are held are kept beyond it. */
@@ -80,5 +81,6 @@ export function createServedSessions(capacity: number): ServedSessions {
       evict();
     },
     all: () => bySessionId.values(),
+    size: () => bySessionId.size,
   };
 }

@@ -83,6 +83,8 @@ export function createSigner({
     rotate,
     keySet: async () => ({ keys: (await readKeys()).map(({ publicJwk }) => publicJwk as JWK) }),
     async sign(claims, { type, expiresAt }) {
+      // An operator may have deleted them all, because one has leaked.
+      if ((await readKeys()).length === 0) await rotate();
       const keys = await readKeys();
       const isAnnounced = (key: SigningKey) => now() - key.createdAt.getTime() >= ANNOUNCED_FOR_MS;
       const key = keys.find(isAnnounced) ?? keys.at(-1);

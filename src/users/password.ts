@@ -36,6 +36,8 @@ export interface PasswordHasher {
     hash: string | undefined,
     password: string,
   ) => Promise<{ readonly matches: boolean; readonly needsRehash: boolean }>;
+  /** How many hashes are under way, and how many wait for one to end. */
+  readonly load: () => { readonly running: number; readonly waiting: number };
 }
 
 export async function createPasswordHasher(cost: PasswordCost): Promise<PasswordHasher> {
@@ -55,6 +57,7 @@ export async function createPasswordHasher(cost: PasswordCost): Promise<Password
   const nobodysHash = await argon2.hash(randomBytes(32), options);
 
   return {
+    load: () => ({ running: limit.activeCount, waiting: limit.pendingCount }),
     hash: async (password) => queue(() => argon2.hash(password, options)),
     verify: async (hash, password) => {
       // Where there is no hash the work is done all the same: how long it takes is not to tell who has a password.
