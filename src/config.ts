@@ -35,6 +35,10 @@ export interface Config {
   readonly mailFrom: string | undefined;
   /** Whether a browser that opens /graphql gets GraphiQL. */
   readonly hasGraphiQL: boolean;
+  /** How many WebSockets a node serves: together, of one client address, of one user. */
+  readonly sockets: number;
+  readonly socketsPerAddress: number;
+  readonly socketsPerUser: number;
   /** Where metrics are served without a token; undefined: nowhere. */
   readonly metricsPort: number | undefined;
   readonly metricsHost: string;
@@ -172,6 +176,9 @@ const settingsSchema = z
       })
       .optional(),
     GRAPHIQL: yesOrNo("true"),
+    SOCKETS: wholeNumber(1, 1_000_000).default(20_000),
+    SOCKETS_PER_ADDRESS: wholeNumber(1, 1_000_000).default(1_000),
+    SOCKETS_PER_USER: wholeNumber(1, 1_000_000).default(200),
     METRICS_PORT: wholeNumber(0, 65_535).optional(),
     METRICS_HOST: z.string().min(1, "must be an address to listen on, like 127.0.0.1").default("127.0.0.1"),
     METRICS_TOKEN: z
@@ -250,6 +257,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     smtpUrl: settings.SMTP_URL,
     mailFrom: settings.MAIL_FROM,
     hasGraphiQL: settings.GRAPHIQL,
+    sockets: settings.SOCKETS,
+    socketsPerAddress: settings.SOCKETS_PER_ADDRESS,
+    socketsPerUser: settings.SOCKETS_PER_USER,
     metricsPort: settings.METRICS_PORT,
     metricsHost: settings.METRICS_HOST,
     metricsToken: settings.METRICS_TOKEN,

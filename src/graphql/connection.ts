@@ -17,6 +17,7 @@ export const CLOSE = {
   badRequest: [4400, "Invalid message received"],
   sessionRevoked: (reason: string) => [4401, `Session revoked: ${reason}`],
   authenticationRequired: [4403, "Authentication required"],
+  tooManyMessages: [1008, "Too many messages"],
   restarting: [1012, "Service restart"],
   tryLater: [1013, "Try again later"],
 } as const satisfies Record<
@@ -45,6 +46,7 @@ export class Connection {
   readonly #socket: WebSocket;
   readonly #handling = new Set<Promise<void>>();
   #isClosing = false;
+  #releases: (() => void)[] = [];
 
   constructor(socket: WebSocket, request: IncomingMessage) {
     this.#socket = socket;
@@ -122,8 +124,15 @@ export class Connection {
     setTimeout(() => this.#socket.terminate(), TERMINATE_AFTER_MS).unref();
   }
 
+  /** Takes what is to be given back when the connection is over; false if there is nothing, because there is no room. */
+  onRelease(release: (() => void) | undefined): boolean {
+    if (release) this.#releases.push(release);
+    return release !== undefined;
+  }
+
   release(): void {
     this.#isClosing = true;
+    for (const release of this.#releases.splice(0)) release();
     this.lease?.release();
   }
 

@@ -5,9 +5,12 @@ import type { ExecutionArgs, GraphQLError } from "graphql";
 import { handleProtocols, makeServer, type SubscribePayload } from "graphql-ws";
 import type { Logger } from "pino";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
+import { clientAddress } from "../http/request-origin.ts";
+import { networkOf, ONE_CLIENT } from "../users/network.ts";
 import { CLOSE, Connection, type ConnectionRooms, INIT_TIMEOUT_MS } from "./connection.ts";
 import { createErrorMask, unauthenticated } from "./errors.ts";
 import type { GraphQLServer, TransportContext } from "./server.ts";
+import { createMessageMeter, createQuota, MAX_OPERATIONS, tooManyOperations } from "./socket-limits.ts";
 
 /** Larger messages are closed with 1009. */
 const MAX_MESSAGE_BYTES = 65_536;
@@ -42,6 +45,9 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
   const { graphql, log } = rooms;
   const maskError = createErrorMask(log);
   const connections = new Set<Connection>();
+  const { config } = rooms;
+  const byNetwork = createQuota(config.socketsPerAddress);
+  const byUser = createQuota(config.socketsPerUser);
   let isDraining = false;
 
   const sockets = new WebSocketServer({
@@ -66,6 +72,13 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
       }
       if (connection.lease?.ended) connection.close(CLOSE.sessionRevoked(connection.lease.ended.reason));
       if (connection.lease?.isLost) connection.close(CLOSE.tryLater);
+      if (
+        connection.isServing &&
+        connection.lease &&
+        !connection.onRelease(byUser.take(connection.lease.current.user.id))
+      ) {
+        connection.close(CLOSE.tryLater);
+      }
       // `false` also closes, which after our own close does nothing.
       return connection.isServing;
     },
@@ -73,6 +86,8 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
       const { connection } = context.extra;
       // graphql-ws itself handles the messages of a socket that is closing: the lease decides, each time.
       if (!connection.isServing) return [unauthenticated(connection.lease?.ended)];
+      // Its own is among them already.
+      if (Object.keys(context.subscriptions).length > MAX_OPERATIONS) return [tooManyOperations()];
       connection.lease?.markUsed();
       try {
         return await prepareOperation(graphql, connection, payload);
@@ -88,6 +103,7 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
   sockets.on("connection", (socket: WebSocket, request: IncomingMessage) => {
     const connection = new Connection(socket, request);
     connections.add(connection);
+    const isWithinRate = createMessageMeter();
     socket.on("error", (error) => log.debug({ err: error }, "a client broke the WebSocket protocol"));
     const closed = protocol.opened(
       {
@@ -97,6 +113,7 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
         onMessage: (handle) => {
           socket.on("message", (data, isBinary) => {
             if (connection.isClosing) return;
+            if (!isWithinRate()) return connection.close(CLOSE.tooManyMessages);
             if (isBinary) return connection.close(CLOSE.badRequest);
             connection.handling(handle(text(data)), (error) => {
               maskError(error);
@@ -109,6 +126,7 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
     );
     // Not refused before the upgrade: the stock client takes a failed upgrade for final.
     if (isDraining) connection.close(CLOSE.restarting);
+    if (connections.size > config.sockets) connection.close(CLOSE.tryLater);
     const stopKeepAlive = keepAlive(socket, () => connection.close(CLOSE.tryLater));
     socket.once("close", (code, reason) => {
       stopKeepAlive();
@@ -121,6 +139,15 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
   return {
     count: () => connections.size,
     upgrade(request, socket, head) {
+      // Of so many of one address no socket is made: it is a flood, or a setting that is too low.
+      const leave = byNetwork.take(networkOf(clientAddress(request, config) ?? "", ONE_CLIENT));
+      if (!leave) {
+        socket.end(
+          "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        );
+        return;
+      }
+      socket.once("close", leave);
       sockets.handleUpgrade(request, socket, head, (client) => sockets.emit("connection", client, request));
     },
     closeAllUntrusted() {
