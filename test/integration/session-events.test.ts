@@ -7,7 +7,7 @@ import {
   SessionEventsDocument,
 } from "../../src/client/generated/graphql.ts";
 import type { Directory } from "../../src/revocation/directory.ts";
-import { logIn, signUp, type TestUser } from "../kit/client.ts";
+import { logIn, settle, signUp, type TestUser } from "../kit/client.ts";
 import { DATABASES } from "../kit/databases.ts";
 import { eventually, within } from "../kit/deadline.ts";
 import { ADMIN, startTestNode, type TestNode } from "../kit/node.ts";
@@ -185,6 +185,8 @@ describe("a subscriber that does not read", () => {
     onTestFinished(() => node.stop());
     const admin = await logIn(node.url, ADMIN);
     const user = await signUp(node.url);
+    // A follower begins after what the node has applied: the sign-up is to be among that.
+    await settle(node.url);
     // Large enough for neither the kernel's buffers nor the node's memory of recent events to hold what comes.
     const fields = Array.from({ length: 40 }, (_, index) => `field${index}: sessionId`).join(" ");
     const follow = async () => {
