@@ -5,6 +5,8 @@ const STATUS_INTERVAL_MS = 1_000;
 /** The pause before a lost connection is tried again is drawn from zero to a length that doubles from here to there. */
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
+/** A connection is asked this often whether it still lives, and has as long to answer: one that is dead tells nobody. */
+const PING_INTERVAL_MS = 2_000;
 
 const FOLLOW = "subscription ($after: ID) { sessionEvents(after: $after) { id type sessionId reason } }";
 const STATUS = "query { logStatus { head stalenessMs } }";
@@ -53,13 +55,14 @@ export function followEnds(options: FollowOptions): EndsFollower {
   let retry: ReturnType<typeof setTimeout> | undefined;
   let unfollow: (() => void) | undefined;
   let isAsking = false;
+  let pongTimer: ReturnType<typeof setTimeout> | undefined;
 
-  const client = createClient({
+  const client: Client = createClient({
     url: options.url.replace(/^http/, "ws"),
     webSocketImpl: options.webSocketImpl,
     lazy: false,
     connectionParams: { authorization: `Bearer ${options.serviceToken}` },
-    keepAlive: 5 * STATUS_INTERVAL_MS,
+    keepAlive: PING_INTERVAL_MS,
     retryAttempts: Number.POSITIVE_INFINITY,
     // Also 4401 and 4403: a service account may be made good again, and until then nothing is confirmed.
     shouldRetry: () => true,
@@ -69,7 +72,14 @@ export function followEnds(options: FollowOptions): EndsFollower {
     },
     onNonLazyError: onError,
     on: {
+      ping(wasReceived) {
+        if (!wasReceived) pongTimer = setTimeout(() => client.terminate(), PING_INTERVAL_MS);
+      },
+      pong(wasReceived) {
+        if (wasReceived) clearTimeout(pongTimer);
+      },
       closed: (event) => {
+        clearTimeout(pongTimer);
         if (!isClosed) onError(new Error(`the connection to the service was closed: ${describe(event)}`));
       },
     },
@@ -117,7 +127,7 @@ export function followEnds(options: FollowOptions): EndsFollower {
     awaited = [];
     unfollow?.();
     unfollow = undefined;
-    if (!isClosed) retry = setTimeout(() => void how(), FIRST_PAUSE_MS);
+    if (!isClosed) retry = setTimeout(() => void how(), STATUS_INTERVAL_MS);
   }
 
   function follow(): void {
@@ -176,6 +186,7 @@ export function followEnds(options: FollowOptions): EndsFollower {
       isClosed = true;
       clearInterval(status);
       clearTimeout(retry);
+      clearTimeout(pongTimer);
       unfollow?.();
       void Promise.resolve(client.dispose()).catch(() => {});
     },

@@ -112,6 +112,31 @@ describe("the verifier", () => {
     expect((await ask(onLaptop)).body["reason"]).toBe("REVOKED_BY_ADMIN");
   });
 
+  test("gives up a connection on which nothing comes any more, and makes another", async () => {
+    const path = await startTcpProxy(Number(new URL(node.url).port));
+    onTestFinished(() => path.close());
+    const errors: string[] = [];
+    const other = open({
+      url: `http://127.0.0.1:${path.port}/graphql`,
+      issuer: node.url,
+      onError: (error) => void errors.push(String(error)),
+    });
+    await other.ready();
+    path.set("silent");
+    await eventually("it has given up", () => errors.some((error) => error.includes("Terminated")), 20_000);
+    path.set("open");
+    const token = await accessTokenOf(await signUp(node.url));
+    await eventually(
+      "it is back",
+      () =>
+        other.verify(token).then(
+          () => true,
+          () => false,
+        ),
+      20_000,
+    );
+  });
+
   test("knows what ended before it began, also when the log does not reach back so far", async () => {
     const user = await signUp(node.url);
     const token = await accessTokenOf(user);
