@@ -49,7 +49,7 @@ export function Overview(): ReactNode {
             <>
               <SimpleGrid cols={{ base: 2, sm: 5 }}>
                 <Figure label="Active sessions" value={statistics.activeSessions} />
-                <Figure label="Connected now" value={statistics.connectedSessions} />
+                <Figure label="Connected to this node" value={statistics.connectedSessions} />
                 <Figure label="Users" value={statistics.users} />
                 <Figure label="Sign-ins" value={sum(({ signIns }) => signIns)} />
                 <Figure label="Sessions ended" value={revocations} />
