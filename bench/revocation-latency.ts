@@ -130,7 +130,14 @@ try {
   await postgres.start();
   await postgres.query("postgres", `CREATE DATABASE ${DATABASE}`);
   const databaseUrl = `${postgres.url}/${DATABASE}`;
-  const settings = { DATABASE_URL: databaseUrl, LOG_LEVEL: "error", ADMIN_PASSWORD: "correct horse battery" };
+  const settings = {
+    DATABASE_URL: databaseUrl,
+    LOG_LEVEL: "error",
+    ADMIN_PASSWORD: "correct horse battery",
+    // All sockets are of one user at one address.
+    SOCKETS_PER_ADDRESS: "1000000",
+    SOCKETS_PER_USER: "1000000",
+  };
   const urls: string[] = [];
   for (let count = 0; count < 2; count++) {
     const service = spawnService(settings);

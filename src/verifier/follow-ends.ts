@@ -55,6 +55,8 @@ export function followEnds(options: FollowOptions): EndsFollower {
   let retry: ReturnType<typeof setTimeout> | undefined;
   let unfollow: (() => void) | undefined;
   let isAsking = false;
+  /** Which subscription is followed: one that was given up may still have a last word. */
+  let following = 0;
   let pongTimer: ReturnType<typeof setTimeout> | undefined;
 
   const client: Client = createClient({
@@ -125,6 +127,7 @@ export function followEnds(options: FollowOptions): EndsFollower {
 
   function beginAgain(how: () => Promise<void>): void {
     awaited = [];
+    following += 1;
     unfollow?.();
     unfollow = undefined;
     if (!isClosed) retry = setTimeout(() => void how(), STATUS_INTERVAL_MS);
@@ -137,21 +140,22 @@ export function followEnds(options: FollowOptions): EndsFollower {
         return cursor;
       },
     };
+    following += 1;
+    const own = following;
+    function giveUp(errors: unknown): void {
+      if (own !== following || isClosed) return;
+      onError(errors);
+      beginAgain(isExpired(errors) ? beginWithOldest : begin);
+    }
     unfollow = client.subscribe<{ sessionEvents: Event }>(
       { query: FOLLOW, variables },
       {
         next({ data, errors }) {
-          if (data) return take(data.sessionEvents);
-          onError(errors);
-          beginAgain(isExpired(errors) ? beginWithOldest : begin);
+          if (!data) return giveUp(errors);
+          if (own === following) take(data.sessionEvents);
         },
-        error(error) {
-          onError(error);
-          beginAgain(isExpired(error) ? beginWithOldest : begin);
-        },
-        complete() {
-          if (!isClosed) beginAgain(begin);
-        },
+        error: giveUp,
+        complete: () => giveUp(new Error("the service ended the subscription")),
       },
     );
   }

@@ -121,6 +121,8 @@ function createNode(
           ADMIN_EMAIL: "admin@example.com",
           ADMIN_PASSWORD: "correct horse battery",
           LOGIN_FAILURES_PER_ADDRESS: "1000000",
+          SOCKETS_PER_ADDRESS: "1000000",
+          SOCKETS_PER_USER: "1000000",
           REVOCATION_BOUND_MS: String(boundMs),
           DRAIN_MS: String(DRAIN_MS),
           LOG_LEVEL: "error",

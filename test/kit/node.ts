@@ -34,6 +34,8 @@ export async function startTestNode(kind: DatabaseKind, options: TestNodeOptions
     // All the clients of a test come from one address.
     SIGN_UPS_PER_ADDRESS: "1000000",
     LOGIN_FAILURES_PER_ADDRESS: "1000000",
+    SOCKETS_PER_ADDRESS: "1000000",
+    SOCKETS_PER_USER: "1000000",
     ...database.settings,
     ...options.settings,
   });
