@@ -39,9 +39,14 @@ export function startPushing({ prisma, signer, log }: PushRooms): Pusher {
   const stopping = new AbortController();
   const serving = new Set<Promise<void>>();
   let woken = Promise.withResolvers<void>();
+  /** Whether there is any receiver. If not, events wake nobody: it is enough to look now and then. */
+  let isWanted = true;
 
   async function look(): Promise<void> {
     const claimed = await claim(prisma, MAX_AT_ONCE - serving.size);
+    if (claimed.length === 0 && serving.size === 0) {
+      isWanted = (await prisma.eventReceiver.findFirst({ where: { url: { not: null } } })) !== null;
+    }
     for (const receiver of claimed) {
       const served = serve(receiver)
         .catch((error) => log.error({ err: error, receiver: receiver.id }, "a receiver could not be served"))
@@ -93,7 +98,9 @@ export function startPushing({ prisma, signer, log }: PushRooms): Pusher {
   })();
 
   return {
-    wake: () => woken.resolve(),
+    wake() {
+      if (isWanted) woken.resolve();
+    },
     stop() {
       stopping.abort();
       woken.resolve();

@@ -58,7 +58,7 @@ describe("the demo", () => {
     const again = startDemo({ DATA_DIR });
     const admin2 = await logIn(await again.ready(), ADMINISTRATOR);
     expect((await admin2.run(StatisticsDocument, {})).data?.statistics.users).toBe(301);
-  });
+  }, 120_000);
 
   test.each([
     ["in production", { NODE_ENV: "production" }, "NODE_ENV"],

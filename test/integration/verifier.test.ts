@@ -161,7 +161,7 @@ describe("the verifier", () => {
     const afterwards = open({ url: `${trimmed.url}/graphql`, serviceToken: there.token });
     await afterwards.ready();
     await expect(afterwards.verify(theirs)).rejects.toThrow(SessionEndedError);
-  });
+  }, 60_000);
 
   test("refuses everybody once its service account is revoked", async () => {
     const own = await createService(node.url, ["EVENTS_READ"]);
