@@ -10,12 +10,13 @@ import { createWebSocketEndpoint } from "./graphql/websocket.ts";
 import { createEventPoll } from "./http/event-poll.ts";
 import { createForwardAuth } from "./http/forward-auth.ts";
 import { createGraphiQLPage } from "./http/graphiql.ts";
+import { hostOf } from "./http/listen.ts";
 import { createMetricsRoute, startMetricsServer } from "./http/metrics-server.ts";
 import { createHttpServer } from "./http/server.ts";
 import { composeMail } from "./mail/compose.ts";
 import { deliverMails } from "./mail/delivery.ts";
 import { createMailTransport } from "./mail/transport.ts";
-import { createMetrics, type Metrics } from "./metrics.ts";
+import { countResolutions, createMetrics } from "./metrics.ts";
 import { OperatorError } from "./operator-error.ts";
 import { type Pusher, startPushing } from "./receivers/push.ts";
 import { type Clock, createDatabaseClock, createElapsedClock, systemClock } from "./revocation/clock.ts";
@@ -36,6 +37,7 @@ import { ensureAdministrator, type FirstAdministrator } from "./users/first-admi
 import { createPasswordHasher, type PasswordHasher } from "./users/password.ts";
 import { createRoles } from "./users/roles.ts";
 import { createThrottle } from "./users/throttle.ts";
+import { welcome } from "./welcome.ts";
 
 /** How many sessions a node keeps in memory; those that are held it keeps beyond it. */
 const DIRECTORY_CAPACITY = 100_000;
@@ -275,21 +277,6 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
   }
 }
 
-function countResolutions(directory: Directory, { onResolution }: Pick<Metrics, "onResolution">): Directory {
-  return {
-    ...directory,
-    resolve(tokenHash, purpose) {
-      onResolution();
-      return directory.resolve(tokenHash, purpose);
-    },
-  };
-}
-
-/** As it stands in a URL. */
-function hostOf(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
-}
-
 function unchanged<T>(room: T): T {
   return room;
 }
@@ -315,23 +302,6 @@ export async function runService(
     });
   }
   return node;
-}
-
-function welcome({ url, metricsUrl, database, firstAdministrator }: Node): string {
-  const lines = [
-    `live-logout is ready at ${url}`,
-    `  ${url}/          the dashboard: your devices, and what operators see`,
-    `  ${url}/graphql   GraphiQL in a browser, GraphQL over HTTP, SSE and WebSocket`,
-    `  ${url}/readyz    whether this node is ready`,
-    `  Data: ${database.description}`,
-  ];
-  if (metricsUrl) lines.push(`  ${metricsUrl}   for Prometheus`);
-  if (firstAdministrator) {
-    lines.push(`  First administrator: ${firstAdministrator.email}`);
-    const password = firstAdministrator.generatedPassword;
-    if (password) lines.push(`  Their password, shown this once: ${password}`);
-  }
-  return lines.join("\n");
 }
 
 export function fail(error: unknown): never {

@@ -1,4 +1,4 @@
-import { lazy, type ReactNode, Suspense } from "react";
+import { type ReactNode, Suspense } from "react";
 import { Route, Switch } from "wouter";
 import { useSession } from "../client/react.ts";
 import { ConfirmSignUp } from "./account/confirm-sign-up.tsx";
@@ -8,13 +8,14 @@ import { ReportSession } from "./account/report-session.tsx";
 import { ResetPassword } from "./account/reset-password.tsx";
 import { SignIn } from "./account/sign-in.tsx";
 import { SignUp } from "./account/sign-up.tsx";
+import { onDemand } from "./on-demand.tsx";
 import { CapabilitiesProvider, useCapabilities } from "./operators/capabilities.tsx";
 import { type NavigationItem, Shell } from "./shell.tsx";
 import { Waiting } from "./states.tsx";
 
 /** Most people are no operators and need not load them. */
-const OperatorPages = lazy(() =>
-  import("./operators/pages.tsx").then(({ OperatorPages }) => ({ default: OperatorPages })),
+const OperatorPages = onDemand(() =>
+  import("./operators/pages.tsx").then(({ OperatorPages }) => OperatorPages),
 );
 
 const OPERATORS_NAVIGATION: readonly NavigationItem[] = [

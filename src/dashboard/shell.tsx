@@ -16,6 +16,7 @@ import { useDisclosure, useNetwork } from "@mantine/hooks";
 import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { useConnected, useSession, useSessionClient } from "../client/react.ts";
+import { Fallible } from "./on-demand.tsx";
 
 /** A connection that is back so soon was nothing to speak of. Milliseconds. */
 const PATIENCE_MS = 3_000;
@@ -68,7 +69,7 @@ export function Shell({
       <AppShell.Main>
         <Container size={hasNavigation ? "lg" : "sm"} px={0}>
           <Offline />
-          {children}
+          <Fallible>{children}</Fallible>
         </Container>
       </AppShell.Main>
     </AppShell>

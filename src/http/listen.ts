@@ -30,3 +30,8 @@ export async function listen(
   const address = server.address();
   return { port: typeof address === "object" && address ? address.port : port };
 }
+
+/** An address as it stands in a URL. */
+export function hostOf(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}

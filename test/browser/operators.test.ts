@@ -228,6 +228,27 @@ describe.skipIf(hasNoChromium)("the operators' pages in Chromium", () => {
     expect(await other.getByRole("link", { name: "Users" }).count()).toBe(0);
   });
 
+  test("what is loaded on demand is tried again until the service is back, and says so if it is not there at all", async () => {
+    const context = await openBrowser(browser);
+    let isDown = true;
+    const down = /\/(assets\/charts.*|healthz)$/;
+    await context.route(down, (route) => (isDown ? route.abort() : route.continue()));
+    const page = await openPage(context, node.url);
+    await signIn(page, ADMIN);
+    await page.getByLabel("Loading charts").waitFor();
+    await page.getByText("What happens").waitFor();
+    isDown = false;
+    await page.locator(".recharts-surface").first().waitFor();
+
+    const later = await openBrowser(browser);
+    await later.route(/\/assets\/charts/, (route) => route.fulfill({ status: 404 }));
+    const gone = await openPage(later, node.url);
+    await signIn(gone, ADMIN);
+    await gone.getByText("This part of the page could not be shown.").waitFor();
+    await gone.getByRole("button", { name: "Load the page again" }).waitFor();
+    await gone.getByText("What happens").waitFor();
+  });
+
   test("a page that is offline says so, and is up to date again when it is back", async () => {
     const user = await signUpAs(`Otto ${randomUUID()}`);
     const context = await openBrowser(browser);

@@ -1,12 +1,13 @@
 import { Card, Group, SegmentedControl, SimpleGrid, Skeleton, Stack, Text, Title } from "@mantine/core";
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { type ReactNode, Suspense, useState } from "react";
 import { StatisticsDocument } from "../../client/generated/graphql.ts";
 import { useLiveQuery } from "../data.tsx";
+import { Fallible, onDemand } from "../on-demand.tsx";
 import { Found } from "../states.tsx";
 import { LiveFeed } from "./live-feed.tsx";
 
 /** They are larger than all the rest. */
-const Charts = lazy(() => import("./charts.tsx").then(({ Charts }) => ({ default: Charts })));
+const Charts = onDemand(() => import("./charts.tsx").then(({ Charts }) => Charts));
 
 const SPANS = {
   hour: { label: "1 hour", ms: 3_600_000, intervals: 30 },
@@ -54,9 +55,11 @@ export function Overview(): ReactNode {
                 <Figure label="Sign-ins" value={sum(({ signIns }) => signIns)} />
                 <Figure label="Sessions ended" value={revocations} />
               </SimpleGrid>
-              <Suspense fallback={<Skeleton height={260} aria-label="Loading charts" />}>
-                <Charts intervals={statistics.intervals} span={span} />
-              </Suspense>
+              <Fallible>
+                <Suspense fallback={<Skeleton height={260} aria-label="Loading charts" />}>
+                  <Charts intervals={statistics.intervals} span={span} />
+                </Suspense>
+              </Fallible>
             </>
           );
         }}
