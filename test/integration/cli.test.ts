@@ -203,12 +203,15 @@ describe("the command line", () => {
     expect(result.stdout).toBe("");
   });
 
-  test("serve runs a node, until it is told to stop", async () => {
+  test("serve prints what docs/cli.md shows and runs a node, until it is told to stop", async () => {
     const own = await createTestDatabase("postgres");
     onTestFinished(() => own.remove());
     const service = spawnService(own.settings, { script: "src/cli/live-logout.ts", args: ["serve"] });
     onTestFinished(() => void service.child.kill("SIGKILL"));
     expect((await fetch(`${await service.ready()}/readyz`)).status).toBe(200);
+    const [, shown = ""] = /live-logout serve\n(.*?)```/s.exec(PAGE) ?? [];
+    const withoutPorts = (text: string) => normalise(text).replace(/http:\/\/127\.0\.0\.1:\d+/g, "<url>");
+    expect(withoutPorts(service.output().stdout)).toBe(withoutPorts(shown));
     service.child.kill("SIGTERM");
     expect(await service.exited).toEqual({ code: 0, signal: null });
   });
