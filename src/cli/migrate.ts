@@ -38,7 +38,7 @@ async function writeMigration(name: string): Promise<void> {
     say(`Wrote ${path}. Read it; triggers are added by hand.`);
   } finally {
     await shadow.close();
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 

@@ -1,15 +1,14 @@
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { hasNoChromium, launchChromium } from "../kit/chromium.ts";
 import { signUp } from "../kit/client.ts";
 import { eventually } from "../kit/deadline.ts";
+import { temporaryFolder } from "../kit/folders.ts";
 import { startTestNode, type TestNode } from "../kit/node.ts";
 
 /** Where the pictures of a run are, to be looked at. */
-const screenshots = process.env["SCREENSHOTS"] ?? (await mkdtemp(join(tmpdir(), "live-logout-screenshots-")));
+const screenshots = process.env["SCREENSHOTS"] ?? (await temporaryFolder("screenshots"));
 
 describe.skipIf(hasNoChromium)("GraphiQL in Chromium", () => {
   let node: TestNode;

@@ -1,8 +1,6 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { within } from "../kit/deadline.ts";
+import { removeFolder, temporaryFolder } from "../kit/folders.ts";
 import { createPostgresServer, freePort, type PostgresServer } from "../kit/postgres-server.ts";
 import { type ServiceProcess, spawnService } from "../kit/service-process.ts";
 import { startTcpProxy, type TcpProxy } from "../kit/tcp-proxy.ts";
@@ -56,8 +54,8 @@ export async function startCluster(options: ClusterOptions, history: History): P
       DATABASE,
       `ALTER DATABASE ${DATABASE} SET idle_in_transaction_session_timeout = '30s'`,
     );
-    const folder = await mkdtemp(join(tmpdir(), "live-logout-cluster-"));
-    undo.push(() => rm(folder, { recursive: true, force: true }));
+    const folder = await temporaryFolder("cluster");
+    undo.push(() => removeFolder(folder));
 
     const nodes: ClusterNode[] = [];
     for (let index = 0; index < options.nodes; index++) {

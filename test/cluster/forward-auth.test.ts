@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { logIn, logInByCookie, signUp } from "../kit/client.ts";
 import { eventually } from "../kit/deadline.ts";
+import { removeFolder, temporaryFolder } from "../kit/folders.ts";
 import { ADMIN, startTestNode } from "../kit/node.ts";
 import { freePort } from "../kit/postgres-server.ts";
 
@@ -18,8 +18,8 @@ if (isMissing) process.stderr.write("\nSKIPPED: no nginx here, so auth_request i
 
 /** Runs nginx with the example's configuration until the test has finished; gives back where it listens. */
 async function startNginx(login: string, app: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "live-logout-nginx-"));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const folder = await temporaryFolder("nginx");
+  onTestFinished(() => removeFolder(folder));
   const port = await freePort();
   const config = (await readFile(join(EXAMPLE, "nginx.conf"), "utf8"))
     .replace("/run/nginx.pid", join(folder, "nginx.pid"))

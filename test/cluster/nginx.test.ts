@@ -1,8 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { request } from "node:https";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
@@ -11,6 +10,7 @@ import WebSocket from "ws";
 import { LoginDocument, SessionRevokedDocument } from "../../src/client/generated/graphql.ts";
 import { createTestDatabase, type TestDatabase } from "../kit/databases.ts";
 import { eventually, within } from "../kit/deadline.ts";
+import { removeFolder, temporaryFolder } from "../kit/folders.ts";
 import { ADMIN, startTestNode, type TestNode } from "../kit/node.ts";
 import { freePort } from "../kit/postgres-server.ts";
 
@@ -27,8 +27,8 @@ interface Proxy {
 
 /** Runs nginx with the documented configuration, for these nodes, until the test has finished. */
 async function startNginx(nodes: readonly TestNode[]): Promise<Proxy> {
-  const folder = await mkdtemp(join(tmpdir(), "live-logout-nginx-"));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const folder = await temporaryFolder("nginx");
+  onTestFinished(() => removeFolder(folder));
   const [key, certificate] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
   await promisify(execFile)("openssl", [
     ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"],

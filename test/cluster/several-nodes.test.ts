@@ -1,5 +1,4 @@
-import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -9,6 +8,7 @@ import { openPostgres } from "../../src/database/postgres.ts";
 import { logIn, signUp, type TestUser, withToken } from "../kit/client.ts";
 import { createTestDatabase, type TestDatabase } from "../kit/databases.ts";
 import { eventually, within } from "../kit/deadline.ts";
+import { removeFolder, temporaryFolder } from "../kit/folders.ts";
 import { ADMIN, startTestNode } from "../kit/node.ts";
 import { startProcess } from "../kit/process.ts";
 import { subscribeByWebSocket } from "../kit/subscriber.ts";
@@ -41,8 +41,8 @@ describe("a node whose wall clock is wrong", () => {
     "by %s ends sessions by the database's time, neither early nor late",
     async (_what, shiftMs) => {
       const database = await useDatabase();
-      const folder = await mkdtemp(join(tmpdir(), "live-logout-clock-"));
-      onTestFinished(() => rm(folder, { recursive: true, force: true }));
+      const folder = await temporaryFolder("clock");
+      onTestFinished(() => removeFolder(folder));
       const preload = join(folder, "wrong-clock.mjs");
       // Everything that JavaScript knows of the wall clock; the monotonic clock is as it was.
       await writeFile(
@@ -178,8 +178,8 @@ describe("a migration of a newer version", () => {
     const [user, other] = [await signUp(older.url), await signUp(older.url)];
     const subscriber = await subscribeByWebSocket(older.url, other.token);
 
-    const folder = await mkdtemp(join(tmpdir(), "live-logout-migrations-"));
-    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const folder = await temporaryFolder("migrations");
+    onTestFinished(() => removeFolder(folder));
     await cp(MIGRATIONS_FOLDER, folder, { recursive: true });
     await mkdir(join(folder, "99990101000000_newer"));
     await writeFile(

@@ -1,17 +1,16 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { StatisticsDocument } from "../../src/client/generated/graphql.ts";
 import { logIn } from "../kit/client.ts";
 import { eventually } from "../kit/deadline.ts";
+import { removeFolder, temporaryFolder } from "../kit/folders.ts";
 import { type ServiceProcess, spawnService } from "../kit/service-process.ts";
 
 const ADMINISTRATOR = { email: "admin@demo.example", password: "live-logout demo" };
 
-async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "live-logout-demo-"));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+async function useFolder(): Promise<string> {
+  const folder = await temporaryFolder("demo");
+  onTestFinished(() => removeFolder(folder));
   return folder;
 }
 
@@ -26,7 +25,7 @@ function startDemo(settings: Readonly<Record<string, string>>): ServiceProcess {
 
 describe("the demo", () => {
   test("makes up a week of users and sessions and a stream of sign-ins, once, in a log that holds", async () => {
-    const DATA_DIR = await temporaryFolder();
+    const DATA_DIR = await useFolder();
     const demo = startDemo({ DATA_DIR });
     const url = await demo.ready();
     await eventually(
@@ -69,7 +68,7 @@ describe("the demo", () => {
     ],
     ["where others could reach it", { HOST: "0.0.0.0" }, "unset HOST"],
   ])("is refused %s", async (_where, settings, message) => {
-    const demo = startDemo({ ...settings, DATA_DIR: await temporaryFolder() });
+    const demo = startDemo({ ...settings, DATA_DIR: await useFolder() });
     expect(await demo.exited).toMatchObject({ code: 1 });
     expect(demo.output().stderr).toContain(message);
     expect(demo.output().stdout).toBe("");

