@@ -71,6 +71,10 @@ export interface Config {
   readonly sessionRetentionMs: number;
   /** How long the log is kept. */
   readonly eventRetentionMs: number;
+  /** How long the addresses in both are kept. */
+  readonly addressRetentionMs: number;
+  /** What becomes of an address then. */
+  readonly oldAddresses: "drop" | "shorten";
   readonly revocationBoundMs: number;
   /** How long a node that stops takes at most to let requests finish and clients go. */
   readonly drainMs: number;
@@ -199,6 +203,8 @@ const settingsSchema = z
     SESSION_IDLE_TIMEOUT: duration("10s", LONGEST_SESSION).default(toMs("14d")),
     SESSION_RETENTION: duration("1d", "3650d").default(toMs("90d")),
     EVENT_RETENTION: duration("1d", "3650d").default(toMs("365d")),
+    ADDRESS_RETENTION: duration("1h", "3650d").default(toMs("90d")),
+    OLD_ADDRESSES: z.enum(["drop", "shorten"], "must be drop or shorten").default("drop"),
     REVOCATION_BOUND_MS: wholeNumber(2_000, 600_000).default(10_000),
     DRAIN_MS: wholeNumber(0, 600_000).default(5_000),
     LOG_LEVEL: z
@@ -278,6 +284,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     idleTimeoutMs: settings.SESSION_IDLE_TIMEOUT,
     sessionRetentionMs: settings.SESSION_RETENTION,
     eventRetentionMs: settings.EVENT_RETENTION,
+    addressRetentionMs: settings.ADDRESS_RETENTION,
+    oldAddresses: settings.OLD_ADDRESSES,
     revocationBoundMs: settings.REVOCATION_BOUND_MS,
     drainMs: settings.DRAIN_MS,
     logLevel: settings.LOG_LEVEL,

@@ -1,9 +1,10 @@
 import type { PrismaClient } from "../database/generated/client.ts";
+import { type AddressRules, forgetAddresses } from "./old-addresses.ts";
 
 /** How many rows one statement deletes, so that no lock is held for long. */
 const BATCH_SIZE = 1_000;
 
-export interface RetentionRules {
+export interface RetentionRules extends AddressRules {
   /** How long after its end a session is kept. Milliseconds. */
   readonly sessionRetentionMs: number;
   /** How long an event is kept. Milliseconds. */
@@ -14,13 +15,15 @@ export interface RetentionRules {
 export interface Deleted {
   readonly sessions: number;
   readonly events: number;
+  /** Addresses that were dropped or shortened: of sessions and of events. */
+  readonly addresses: number;
   /** Links, counters and known devices whose time is over. */
   readonly leftovers: number;
 }
 
 /**
- * Deletes sessions that ended long ago, and the log's oldest events; never the newest, which anchors every node's
- * cursor. Any node may do it, at the same time as others; `stopping` breaks off between two batches. Throws when the
+ * Deletes sessions that ended long ago, and the log's oldest events, never the newest, which anchors every node's
+ * cursor; and forgets the addresses of what is left of long ago. Any node may do it, at the same time as others; `stopping` breaks off between two batches. Throws when the
  * database does.
  */
 export async function deleteOutdated(
@@ -38,6 +41,7 @@ export async function deleteOutdated(
   return {
     sessions: await inBatches(() => deleteSessions(prisma, rules.sessionRetentionMs)),
     events: await inBatches(() => deleteEvents(prisma, rules.eventRetentionMs)),
+    addresses: await forgetAddresses(prisma, rules, stopping),
     leftovers: await deleteLeftovers(prisma),
   };
 }

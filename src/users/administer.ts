@@ -70,7 +70,7 @@ export async function administerUser(
 }
 
 /** Two administrators who demote each other at once would otherwise both find that one is left. */
-async function lockAdministrators(transaction: Prisma.TransactionClient): Promise<readonly string[]> {
+export async function lockAdministrators(transaction: Prisma.TransactionClient): Promise<readonly string[]> {
   const rows = await transaction.$queryRaw<{ id: string }[]>`
     SELECT id FROM users WHERE role = 'ADMIN' AND status = 'ACTIVE' ORDER BY id FOR UPDATE`;
   return rows.map((row) => row.id);

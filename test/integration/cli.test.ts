@@ -8,7 +8,7 @@ import { ViewerDocument } from "../../src/client/generated/graphql.ts";
 import { logIn, signUp } from "../kit/client.ts";
 import { createTestDatabase, type TestDatabase } from "../kit/databases.ts";
 import { eventually } from "../kit/deadline.ts";
-import { startTestNode, type TestNode } from "../kit/node.ts";
+import { ADMIN, startTestNode, type TestNode } from "../kit/node.ts";
 import { spawnService } from "../kit/service-process.ts";
 import { followEvents, subscribeByWebSocket } from "../kit/subscriber.ts";
 import { runInTerminal, runPiped } from "../kit/terminal.ts";
@@ -145,6 +145,27 @@ describe("the command line", () => {
     };
     expect((await runPiped(["service-account", "revoke", id], settings)).stdout).toBe("Shop is revoked.\n");
     expect(await follower.closed).toMatchObject({ code: 4401 });
+  });
+
+  test("exports and deletes what is kept of one user", async () => {
+    const user = await signUp(node.url);
+    const subscriber = await subscribeByWebSocket(node.url, user.token);
+    const { stdout } = await runPiped(["user", "export", user.email], settings);
+    expect(JSON.parse(stdout)).toMatchObject({
+      user: { id: user.userId, email: user.email },
+      sessions: [{ id: user.sessionId, revokedAt: null }],
+      events: [{ type: "SESSION_CREATED", sessionId: user.sessionId }],
+    });
+    expect(await runPiped(["user", "delete", user.email], settings)).toMatchObject({ code: 0, stdout: "" });
+    expect((await user.run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
+    const { stdout: deleted } = await runPiped(["user", "delete", user.email, "--yes"], settings);
+    expect(deleted).toBe(`${user.email} is deleted; 1 session ended.\n`);
+    expect(await subscriber.next()).toMatchObject({ reason: "REVOKED_BY_ADMIN" });
+    expect((await user.run(ViewerDocument)).data?.viewer).toBeNull();
+    const again = await runPiped(["user", "export", user.email], settings);
+    expect([again.code, again.stdout]).toEqual([1, ""]);
+    const last = await runPiped(["user", "delete", ADMIN.email, "--yes"], settings);
+    expect([last.code, last.stderr]).toEqual([1, expect.stringMatching(/last active administrator/)]);
   });
 
   test("events --follow prints what happens as it does, and ends by Ctrl-C", async () => {

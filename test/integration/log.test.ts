@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { LogoutDocument, SessionEventsDocument } from "../../src/client/generated/graphql.ts";
+import { LogoutDocument, SessionEventsDocument, ViewerDocument } from "../../src/client/generated/graphql.ts";
 import { verifyLog } from "../../src/revocation/verify-log.ts";
+import { deleteUser, exportPersonalData } from "../../src/sessions/personal-data.ts";
 import { deleteOutdated } from "../../src/sessions/retention.ts";
 import { sweepDueSessions } from "../../src/sessions/sweep.ts";
-import { logIn, signUp } from "../kit/client.ts";
+import { logIn, signUp, type TestUser } from "../kit/client.ts";
 import { createTestDatabase, DATABASES } from "../kit/databases.ts";
 import { within } from "../kit/deadline.ts";
 import { ADMIN, startTestNode, type TestNode } from "../kit/node.ts";
@@ -13,6 +14,14 @@ import { runToEnd } from "../kit/process.ts";
 import { followEvents, subscribeByWebSocket } from "../kit/subscriber.ts";
 
 const DAY_MS = 86_400_000;
+/** Everything is kept but what a test says. */
+const KEEPING = {
+  sessionRetentionMs: 365 * DAY_MS,
+  eventRetentionMs: 365 * DAY_MS,
+  addressRetentionMs: 365 * DAY_MS,
+  oldAddresses: "drop",
+} as const;
+const NOTHING_DELETED = { sessions: 0, events: 0, addresses: 0, leftovers: 0 };
 
 describe.each(DATABASES)("the log on the %s database", (kind) => {
   let node: TestNode;
@@ -127,29 +136,19 @@ describe.each(DATABASES)("the log on the %s database", (kind) => {
       await makeHistory(2);
       const before = await verify();
       await pause(5);
-      const all = { sessionRetentionMs: 365 * DAY_MS, eventRetentionMs: 1 };
+      const all = { ...KEEPING, eventRetentionMs: 1 };
       expect(await deleteOutdated(node.database.prisma, all)).toEqual({
-        sessions: 0,
+        ...NOTHING_DELETED,
         events: before.eventCount - 1,
-        leftovers: 0,
       });
       const after = await verify();
       expect(after).toMatchObject({ eventCount: 1, oldest: before.head, head: before.head, findings: [] });
-      expect(await deleteOutdated(node.database.prisma, all)).toEqual({
-        sessions: 0,
-        events: 0,
-        leftovers: 0,
-      });
+      expect(await deleteOutdated(node.database.prisma, all)).toEqual(NOTHING_DELETED);
     });
 
     test("keeps what is young", async () => {
       await makeHistory(1);
-      const rules = { sessionRetentionMs: DAY_MS, eventRetentionMs: DAY_MS };
-      expect(await deleteOutdated(node.database.prisma, rules)).toEqual({
-        sessions: 0,
-        events: 0,
-        leftovers: 0,
-      });
+      expect(await deleteOutdated(node.database.prisma, KEEPING)).toEqual(NOTHING_DELETED);
     });
 
     test("deletes sessions that ended long ago, without a new event", async () => {
@@ -157,12 +156,8 @@ describe.each(DATABASES)("the log on the %s database", (kind) => {
       await makeHistory(1);
       const { eventCount } = await verify();
       await pause(5);
-      const rules = { sessionRetentionMs: 1, eventRetentionMs: 365 * DAY_MS };
-      expect(await deleteOutdated(node.database.prisma, rules)).toEqual({
-        sessions: 1,
-        events: 0,
-        leftovers: 0,
-      });
+      const rules = { ...KEEPING, sessionRetentionMs: 1 };
+      expect(await deleteOutdated(node.database.prisma, rules)).toEqual({ ...NOTHING_DELETED, sessions: 1 });
       expect((await verify()).eventCount).toBe(eventCount);
       expect((await user.run(SessionEventsDocument, {})).data?.sessionEvents.totalCount).toBe(1);
     });
@@ -171,7 +166,7 @@ describe.each(DATABASES)("the log on the %s database", (kind) => {
       await makeHistory(2);
       const admin = await logIn(node.url, ADMIN);
       await pause(5);
-      await deleteOutdated(node.database.prisma, { sessionRetentionMs: DAY_MS, eventRetentionMs: 1 });
+      await deleteOutdated(node.database.prisma, { ...KEEPING, eventRetentionMs: 1 });
       const feed = await followEvents(node.url, admin.token, { after: "1" });
       expect(await within(5_000, "the end", feed.ended)).toBe("complete");
       expect(feed.errorCodes).toEqual(["CURSOR_EXPIRED"]);
@@ -189,6 +184,100 @@ describe.each(DATABASES)("the log on the %s database", (kind) => {
         ),
       ).rejects.toMatchObject({ code: "LL002" });
     });
+  });
+
+  describe("addresses that are old", () => {
+    /** One session that lives and one that ended, of an address that nobody invents. */
+    async function makeAddresses(ipAddress: string): Promise<TestUser> {
+      const user = await signUp(node.url);
+      await (await logIn(node.url, user)).run(LogoutDocument);
+      await tamper("DELETE FROM session_event");
+      await node.sql("UPDATE sessions SET ip_address = $1", [ipAddress]);
+      await node.sql(
+        `WITH told AS MATERIALIZED (SELECT set_config('live_logout.ip_address', $1, true))
+         UPDATE sessions SET remembered = NOT remembered FROM told`,
+        [ipAddress],
+      );
+      await pause(5);
+      return user;
+    }
+    const addresses = () =>
+      node.sql(`SELECT ip_address FROM sessions UNION SELECT ip_address FROM session_event`);
+
+    test.each<["drop" | "shorten", string, (string | null)[]]>([
+      ["drop", "192.0.2.77", [null]],
+      ["drop", "unknown", [null]],
+      ["shorten", "192.0.2.77", ["192.0.2.0/24", null]],
+      ["shorten", "2001:db8:1:2:3:4:5:6", ["2001:db8:1::/48", null]],
+      ["shorten", "unknown", [null]],
+    ])("%s: %s, in sessions and in the log, whose chain is whole", async (oldAddresses, given, left) => {
+      const user = await makeAddresses(given);
+      expect(await addresses()).toContainEqual({ ip_address: given });
+      const before = await verify();
+      const rules = { ...KEEPING, addressRetentionMs: 1, oldAddresses };
+      expect((await deleteOutdated(node.database.prisma, rules)).addresses).toBeGreaterThan(0);
+      const found = (await addresses()).map((row) => row["ip_address"]);
+      expect(found.toSorted()).toEqual(left.toSorted());
+      expect(await verify()).toMatchObject({ oldest: before.oldest, findings: [] });
+      expect(await node.sql("SELECT 1 FROM session_event WHERE ip_salt IS NOT NULL")).toEqual([]);
+      expect((await user.run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
+      // Nothing is left to be done, so the next round finds its end.
+      await pause(5);
+      expect((await deleteOutdated(node.database.prisma, rules)).addresses).toBe(0);
+    });
+
+    test("are kept as long as the setting says", async () => {
+      await makeAddresses("192.0.2.77");
+      expect(await deleteOutdated(node.database.prisma, KEEPING)).toEqual(NOTHING_DELETED);
+      expect(await addresses()).toContainEqual({ ip_address: "192.0.2.77" });
+    });
+
+    test.each([
+      ["another reason", "reason = 'LOGOUT'"],
+      ["another address", "ip_address = '192.0.2.78'"],
+      ["an address that is kept, without its salt", "ip_salt = NULL"],
+      ["a hash", "row_hash = sha256('')"],
+    ])("cannot be an excuse to give an event %s", async (_what, assignment) => {
+      await makeAddresses("192.0.2.77");
+      await expect(
+        node.sql(
+          `WITH allowed AS MATERIALIZED (SELECT set_config('live_logout.retention', 'on', true))
+           UPDATE session_event SET ${assignment} FROM allowed`,
+        ),
+      ).rejects.toMatchObject({ code: "LL002" });
+    });
+  });
+
+  test("a deleted user leaves no address and no name behind, and the log is whole", async () => {
+    const user = await signUp(node.url);
+    const subscriber = await subscribeByWebSocket(node.url, user.token);
+    await (await logIn(node.url, user)).run(LogoutDocument);
+    const { user: known, ...data } = await exportPersonalData(
+      node.database.prisma,
+      await node.database.prisma.user.findUniqueOrThrow({ where: { id: user.userId } }),
+    );
+    expect(known).toMatchObject({ id: user.userId, email: user.email });
+    expect(data.sessions).toHaveLength(2);
+    expect(data.events.map((event) => event.type)).toEqual([
+      "SESSION_CREATED",
+      "SESSION_CREATED",
+      "SESSION_REVOKED",
+    ]);
+    expect(JSON.stringify({ known, ...data })).not.toMatch(/argon2|[0-9a-f]{64}/i);
+
+    expect(await deleteUser(node.database.prisma, user.userId)).toEqual({ kind: "deleted", revokedCount: 1 });
+    expect(await subscriber.next()).toMatchObject({ reason: "REVOKED_BY_ADMIN", current: true });
+    for (const table of ["users", "sessions", "known_origins", "outbox", "password_resets"]) {
+      const column = table === "users" ? "id" : "user_id";
+      expect(await node.sql(`SELECT 1 FROM ${table} WHERE ${column} = $1`, [user.userId])).toEqual([]);
+    }
+    expect(
+      await node.sql("SELECT DISTINCT ip_address, ip_salt FROM session_event WHERE user_id = $1", [
+        user.userId,
+      ]),
+    ).toEqual([{ ip_address: null, ip_salt: null }]);
+    expect((await verify()).findings).toEqual([]);
+    expect(await deleteUser(node.database.prisma, user.userId)).toEqual({ kind: "notFound" });
   });
 
   describe("the sweep", () => {

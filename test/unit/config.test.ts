@@ -80,6 +80,8 @@ describe("the settings", () => {
     ["LISTEN_DATABASE_URL", "postgres://localhost/app"],
     ["SESSION_RETENTION", "1h"],
     ["EVENT_RETENTION", "0d"],
+    ["ADDRESS_RETENTION", "90"],
+    ["OLD_ADDRESSES", "keep"],
     ["ADMIN_EMAIL", "admin"],
     ["ADMIN_PASSWORD", "short"],
     ["ARGON2_MEMORY_KIB", "1024"],

@@ -5,6 +5,7 @@ import { Command } from "commander";
 import { z } from "zod";
 import type { Prisma, User } from "../../database/generated/client.ts";
 import { OperatorError } from "../../operator-error.ts";
+import { deleteUser, exportPersonalData } from "../../sessions/personal-data.ts";
 import { type AdministerOutcome, administerUser } from "../../users/administer.ts";
 import { createPasswordHasher } from "../../users/password.ts";
 import { type Role, SERVICE_ROLE, type UserStatus } from "../../users/roles.ts";
@@ -16,7 +17,9 @@ import { findUser, type Rooms, withRooms } from "./rooms.ts";
 const newUserSchema = z.object({ email: emailSchema, name: nameSchema, password: passwordSchema });
 
 export function userCommands(): Command {
-  const command = new Command("user").description("create users, change their role and status, list them");
+  const command = new Command("user").description(
+    "create users, change their role and status, list, export and delete them",
+  );
 
   command
     .command("create")
@@ -75,6 +78,43 @@ export function userCommands(): Command {
         ),
       );
   }
+
+  command
+    .command("export")
+    .description("print all that is kept of a user, as JSON, for them to read")
+    .argument("<user>", "an email or an id")
+    .action((who: string) =>
+      withRooms(async (rooms) => {
+        const data = await exportPersonalData(rooms.prisma, await findUser(rooms, who));
+        print(JSON.stringify(data, null, 2));
+      }),
+    );
+  command
+    .command("delete")
+    .description("delete a user with all that is theirs, which logs them out everywhere")
+    .argument("<user>", "an email or an id")
+    .option("--yes", "do it; without this nothing is done")
+    .addHelpText(
+      "after",
+      "\nThe log keeps what happened, with an id that leads to nobody and without their addresses.",
+    )
+    .action((who: string, options: { yes?: true }) =>
+      withRooms(async (rooms) => {
+        const user = await findUser(rooms, who);
+        if (!options.yes) {
+          say(`Nothing was done. Repeat it with --yes to delete ${user.email} for good.`);
+          return;
+        }
+        const outcome = await deleteUser(rooms.prisma, user.id);
+        if (outcome.kind === "lastAdministrator") {
+          throw new OperatorError(
+            "This is the last active administrator. Give another user the role ADMIN first.",
+          );
+        }
+        const ended = outcome.kind === "deleted" ? outcome.revokedCount : 0;
+        print(`${user.email} is deleted; ${countOfSessions(ended)} ended.`);
+      }),
+    );
 
   command
     .command("list")
