@@ -46,6 +46,8 @@ export interface Config {
   readonly metricsToken: string | undefined;
   /** Whether the schema may be asked for. If not, errors suggest no names either. */
   readonly hasIntrospection: boolean;
+  /** A file with the documents that are run; undefined: any that is within the limits. */
+  readonly trustedDocuments: string | undefined;
   /** Whether a sign-up says that an email is taken. If not, a mail does, and confirms those that are not. */
   readonly signUpDiscloses: boolean;
   /** Failed logins of one client address a day. */
@@ -190,6 +192,7 @@ const settingsSchema = z
       .regex(/^[\w.~+/-]{16,200}$/, "must have at least 16 characters, of those that a bearer token can have")
       .optional(),
     INTROSPECTION: yesOrNo("true"),
+    TRUSTED_DOCUMENTS: z.string().min(1).optional(),
     SIGN_UP_DISCLOSES: yesOrNo("true"),
     LOGIN_FAILURES_PER_ADDRESS: wholeNumber(10, 1_000_000).default(100),
     SIGN_UPS_PER_ADDRESS: wholeNumber(1, 1_000_000).default(100),
@@ -270,6 +273,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     metricsHost: settings.METRICS_HOST,
     metricsToken: settings.METRICS_TOKEN,
     hasIntrospection: settings.INTROSPECTION,
+    trustedDocuments: settings.TRUSTED_DOCUMENTS,
     signUpDiscloses: settings.SIGN_UP_DISCLOSES,
     loginFailuresPerAddress: settings.LOGIN_FAILURES_PER_ADDRESS,
     signUpsPerAddress: settings.SIGN_UPS_PER_ADDRESS,

@@ -6,6 +6,7 @@ import { migrate } from "./database/migrate.ts";
 import { openDatabase } from "./database/open.ts";
 import type { OutboxItem } from "./database/outbox.ts";
 import { createGraphQLServer } from "./graphql/server.ts";
+import { readTrustedDocuments } from "./graphql/trusted-documents.ts";
 import { createWebSocketEndpoint } from "./graphql/websocket.ts";
 import { createEventPoll } from "./http/event-poll.ts";
 import { createForwardAuth } from "./http/forward-auth.ts";
@@ -168,6 +169,8 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     undo.push(() => pusher?.stop());
     const isTrusted = () => tail.stalenessMs() <= config.revocationBoundMs;
 
+    const trusted =
+      config.trustedDocuments === undefined ? undefined : await readTrustedDocuments(config.trustedDocuments);
     const graphql = createGraphQLServer(
       {
         log,
@@ -187,9 +190,11 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
         policies: config,
       },
       config,
+      trusted,
     );
     const webSockets = createWebSocketEndpoint({
       graphql,
+      trusted,
       prisma,
       directory,
       catchUp,

@@ -1,9 +1,12 @@
 import SchemaBuilder from "@pothos/core";
+import ComplexityPlugin from "@pothos/plugin-complexity";
 import PrismaPlugin from "@pothos/plugin-prisma";
 import RelayPlugin from "@pothos/plugin-relay";
 import type PrismaTypes from "../database/generated/pothos-types.ts";
 import { getDatamodel } from "../database/generated/pothos-types.ts";
 import type { Context } from "./context.ts";
+import { costOf, MAX_COST } from "./cost.ts";
+import { tooCostly } from "./errors.ts";
 
 /** The one place that knows Pothos' plugins. Each type's own file adds its fields to this builder. */
 export const builder = new SchemaBuilder<{
@@ -14,7 +17,7 @@ export const builder = new SchemaBuilder<{
   DefaultNodeNullability: false;
   Scalars: { DateTime: { Input: Date; Output: Date }; ID: { Input: string; Output: string } };
 }>({
-  plugins: [RelayPlugin, PrismaPlugin],
+  plugins: [ComplexityPlugin, RelayPlugin, PrismaPlugin],
   defaultFieldNullability: false,
   relay: {
     clientMutationId: "omit",
@@ -34,6 +37,11 @@ export const builder = new SchemaBuilder<{
     hasPreviousPageFieldOptions: { description: "Whether more comes before this page." },
     startCursorFieldOptions: { description: "The cursor of the first on this page." },
     endCursorFieldOptions: { description: "The cursor of the last on this page." },
+  },
+  complexity: {
+    limit: { complexity: MAX_COST },
+    fieldComplexity: costOf,
+    complexityError: () => tooCostly(MAX_COST),
   },
   prisma: {
     client: (context) => context.prisma,

@@ -31,6 +31,8 @@ export const INIT_TIMEOUT_MS = 5_000;
 const FAREWELL_MS = 300;
 /** A client has this long to answer a close; then TCP is cut. With the farewell it stays below one second. */
 const TERMINATE_AFTER_MS = 600;
+/** What may wait for a client that does not read. Answers are shorter, and subscriptions wait for their turn. */
+const MAX_BUFFERED_BYTES = 1_048_576;
 
 export interface ConnectionRooms extends Omit<CredentialRooms, "unusualActivity"> {
   readonly config: Config;
@@ -109,6 +111,8 @@ export class Connection {
   }
 
   send(data: string): Promise<void> {
+    // What is meant for a client that asks and does not read would fill the memory of all.
+    if (this.#socket.bufferedAmount > MAX_BUFFERED_BYTES) this.close(CLOSE.tryLater);
     return new Promise((resolve) => {
       if (this.#socket.readyState !== this.#socket.OPEN) return resolve();
       // A failed send means that the socket is gone, which "close" tells.

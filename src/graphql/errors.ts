@@ -1,5 +1,5 @@
 import { PothosError } from "@pothos/core";
-import { GraphQLError, type GraphQLErrorExtensions } from "graphql";
+import { type ASTNode, GraphQLError, type GraphQLErrorExtensions } from "graphql";
 import type { Logger } from "pino";
 import { isMalformed, isUnavailable } from "../database/errors.ts";
 import { messageFor } from "../revocation/reasons.ts";
@@ -40,6 +40,23 @@ export function tokenRotated(): GraphQLError {
 export function badRequest(issues: readonly ValidationIssue[]): GraphQLError {
   const message = issues.map((issue) => `${issue.path}: ${issue.message}`).join(" ");
   return failure(message, { code: "BAD_REQUEST", issues });
+}
+
+/** A document asks for too much at once, and nothing of it was executed. `reason`: "more than 12 levels of fields" */
+export function limitExceeded(reason: string, node: ASTNode): GraphQLError {
+  const extensions = { code: "LIMIT_EXCEEDED", http: { status: 400, spec: true } };
+  return new GraphQLError(`The operation has ${reason}. Ask for less at a time.`, {
+    nodes: node,
+    extensions,
+  });
+}
+
+/** A field is not executed because the operation with its variables would take too much work. */
+export function tooCostly(most: number): GraphQLError {
+  return failure(
+    `The operation may come to more than ${most} fields with its pages and lists. Ask for smaller pages.`,
+    { code: "LIMIT_EXCEEDED" },
+  );
 }
 
 /** The log does not have the event any more that a cursor stands for; what came since cannot be told without a gap. */

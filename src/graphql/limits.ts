@@ -3,15 +3,8 @@ import {
   type DocumentNode,
   type FieldNode,
   GraphQLError,
-  type GraphQLNamedType,
   type GraphQLSchema,
-  getNamedType,
-  getNullableType,
-  isInterfaceType,
-  isListType,
-  isObjectType,
   NoSchemaIntrospectionCustomRule,
-  type OperationDefinitionNode,
   parse,
   type SelectionSetNode,
   type ValidationContext,
@@ -19,13 +12,15 @@ import {
   validate,
 } from "graphql";
 import type { Plugin } from "graphql-yoga";
+import { limitExceeded } from "./errors.ts";
 
 /** Far more than any operation needs; a nesting that overflows the parser's stack needs more. */
 const MAX_TOKENS = 2_000;
 /** How deep fields may nest. The deepest page of users with their sessions needs six. */
 const MAX_DEPTH = 12;
-/** How many lists may stand in one another: each multiplies the work by what the one above holds. */
-const MAX_NESTED_LISTS = 3;
+/** How many aliases, and how many directives, a document may have. Our own clients need none. */
+const MAX_ALIASES = 50;
+const MAX_DIRECTIVES = 50;
 /** How many fields an operation may come to with its fragments put in place: each may be used many times. */
 const MAX_FIELDS = 5_000;
 
@@ -62,6 +57,7 @@ export function limitDocuments({ hasIntrospection }: { readonly hasIntrospection
     },
     onValidate({ addValidationRule, setValidationFn }) {
       addValidationRule(limitNesting);
+      addValidationRule(limitRepetition);
       addValidationRule(limitAttempts);
       if (hasIntrospection) return;
       addValidationRule(NoSchemaIntrospectionCustomRule);
@@ -73,23 +69,19 @@ export function limitDocuments({ hasIntrospection }: { readonly hasIntrospection
   };
 }
 
-/** A validation rule: how deep fields and lists may nest, with fragments put in place. */
+/** A validation rule: how deep fields may nest and how many there may be, with fragments put in place. */
 function limitNesting(context: ValidationContext): ASTVisitor {
   return {
     OperationDefinition(operation) {
-      const root = context.getSchema().getRootType(operation.operation);
       let fields = 0;
 
       /** Says what is exceeded, or nothing. `within` are the fragments around, of which none may hold itself. */
       function exceeded(
         { selections }: SelectionSetNode,
-        parent: GraphQLNamedType | null | undefined,
         depth: number,
-        lists: number,
         within: ReadonlySet<string>,
       ): string | undefined {
         if (depth > MAX_DEPTH) return `more than ${MAX_DEPTH} levels of fields`;
-        if (lists > MAX_NESTED_LISTS) return `more than ${MAX_NESTED_LISTS} lists within one another`;
         for (const selection of selections) {
           let found: string | undefined;
           if (selection.kind === "Field") {
@@ -97,29 +89,43 @@ function limitNesting(context: ValidationContext): ASTVisitor {
             if (fields > MAX_FIELDS) return `more than ${MAX_FIELDS} fields`;
             // What the schema tells of itself has a limit of its own in graphql's rules.
             if (!selection.selectionSet || selection.name.value.startsWith("__")) continue;
-            const hasFields = isObjectType(parent) || isInterfaceType(parent);
-            const type = hasFields ? parent.getFields()[selection.name.value]?.type : undefined;
-            const isList = type !== undefined && isListType(getNullableType(type));
-            const inner = type && getNamedType(type);
-            found = exceeded(selection.selectionSet, inner, depth + 1, lists + (isList ? 1 : 0), within);
+            found = exceeded(selection.selectionSet, depth + 1, within);
           } else if (selection.kind === "InlineFragment") {
-            const name = selection.typeCondition?.name.value;
-            const type = name === undefined ? parent : context.getSchema().getType(name);
-            found = exceeded(selection.selectionSet, type, depth, lists, within);
+            found = exceeded(selection.selectionSet, depth, within);
           } else {
             const name = selection.name.value;
             const fragment = context.getFragment(name);
             if (!fragment || within.has(name)) continue;
-            const type = context.getSchema().getType(fragment.typeCondition.name.value);
-            found = exceeded(fragment.selectionSet, type, depth, lists, new Set([...within, name]));
+            found = exceeded(fragment.selectionSet, depth, new Set([...within, name]));
           }
           if (found) return found;
         }
         return undefined;
       }
 
-      const reason = exceeded(operation.selectionSet, root, 1, 0, new Set());
-      if (reason) context.reportError(limitExceeded(operation, reason));
+      const reason = exceeded(operation.selectionSet, 1, new Set());
+      if (reason) context.reportError(limitExceeded(reason, operation));
+    },
+  };
+}
+
+/** A validation rule: how often a document may ask for the same thing by other names, and how many directives it has. */
+function limitRepetition(context: ValidationContext): ASTVisitor {
+  let aliases = 0;
+  let directives = 0;
+  return {
+    Field(field) {
+      if (!field.alias) return;
+      aliases += 1;
+      if (aliases === MAX_ALIASES + 1) {
+        context.reportError(limitExceeded(`more than ${MAX_ALIASES} aliases`, field));
+      }
+    },
+    Directive(directive) {
+      directives += 1;
+      if (directives === MAX_DIRECTIVES + 1) {
+        context.reportError(limitExceeded(`more than ${MAX_DIRECTIVES} directives`, directive));
+      }
     },
   };
 }
@@ -146,15 +152,7 @@ function limitAttempts(context: ValidationContext): ASTVisitor {
       }
       collect(operation.selectionSet);
       if (attempts.size > 1)
-        context.reportError(limitExceeded(operation, `more than one of ${ATTEMPTS.join(", ")}`));
+        context.reportError(limitExceeded(`more than one of ${ATTEMPTS.join(", ")}`, operation));
     },
   };
-}
-
-function limitExceeded(operation: OperationDefinitionNode, reason: string): GraphQLError {
-  const extensions = { code: "LIMIT_EXCEEDED", http: { status: 400, spec: true } };
-  return new GraphQLError(`The operation has ${reason}. Ask for less at a time.`, {
-    nodes: operation,
-    extensions,
-  });
 }

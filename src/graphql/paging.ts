@@ -3,6 +3,9 @@ import { badRequest } from "./errors.ts";
 /** The most that one page holds; asking for more is refused instead of quietly giving less. */
 export const MAX_PAGE_SIZE = 100;
 
+/** What a page holds when nothing is said. */
+export const DEFAULT_PAGE_SIZE = 20;
+
 export const TOTAL_COUNT = "How many there are on all pages together.";
 
 /** Longer than any email or name that is stored. */

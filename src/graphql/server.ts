@@ -12,6 +12,7 @@ import { bindToLease } from "./lease-binding.ts";
 import { limitDocuments } from "./limits.ts";
 import { createLoaders } from "./loaders.ts";
 import { createSchema } from "./schema.ts";
+import { acceptOnlyTrusted, type TrustedDocuments } from "./trusted-documents.ts";
 
 /** The largest request body, in bytes. */
 const MAX_BODY_BYTES = 1_000_000;
@@ -27,14 +28,25 @@ export interface TransportContext {
 export type GraphQLServer = YogaServerInstance<TransportContext, Context>;
 
 /** The GraphQL server: one pipeline of plugins, which HTTP, server-sent events and WebSocket all run through. */
-export function createGraphQLServer(rooms: Rooms, config: Config): GraphQLServer {
+export function createGraphQLServer(
+  rooms: Rooms,
+  config: Config,
+  trusted: TrustedDocuments | undefined,
+): GraphQLServer {
   const { log } = rooms;
   const maskError = createErrorMask(log);
   return createYoga<TransportContext, Context>({
     schema: createSchema(config.addedRoles),
     graphqlEndpoint: "/graphql",
     context: (transport) => createContext(rooms, config, transport),
-    plugins: [bindToLease(), limitDocuments(config), acceptOnlyJson(), withholdDataIfUnavailable()],
+    plugins: [
+      bindToLease(),
+      limitDocuments(config),
+      ...(trusted ? acceptOnlyTrusted(trusted) : []),
+      acceptOnlyJson(),
+      withholdDataIfUnavailable(),
+    ],
+    extraParamNames: trusted ? ["documentId"] : [],
     maskedErrors: { maskError },
     maxRequestBodySize: MAX_BODY_BYTES,
     // What a stock Yoga also does and we must not: see docs/protocol.md.

@@ -6,7 +6,7 @@ import { toSessionEvent } from "../sessions/history.ts";
 import { builder } from "./builder.ts";
 import type { Context } from "./context.ts";
 import { badRequest } from "./errors.ts";
-import { checkPageSize, MAX_PAGE_SIZE, TOTAL_COUNT } from "./paging.ts";
+import { checkPageSize, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, TOTAL_COUNT } from "./paging.ts";
 import { RevocationReasonEnum } from "./session.ts";
 import { readableBy, SessionEventObject, SessionEventTypeEnum, toCursor } from "./session-event.ts";
 
@@ -36,7 +36,7 @@ builder.queryField("sessionEvents", (t) =>
         checkPageSize(args);
         const where = { AND: [userId === undefined ? {} : { userId }, matching(args.filter)] };
         const page = await resolveCursorConnection(
-          { args, defaultSize: 20, maxSize: MAX_PAGE_SIZE, toCursor: (event) => event.id },
+          { args, defaultSize: DEFAULT_PAGE_SIZE, maxSize: MAX_PAGE_SIZE, toCursor: (event) => event.id },
           (bounds: ResolveCursorConnectionArgs) => readEvents(context, where, bounds),
         );
         return { ...page, where };

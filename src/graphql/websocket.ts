@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
@@ -11,6 +12,7 @@ import { CLOSE, Connection, type ConnectionRooms, INIT_TIMEOUT_MS } from "./conn
 import { createErrorMask, unauthenticated } from "./errors.ts";
 import type { GraphQLServer, TransportContext } from "./server.ts";
 import { createMessageMeter, createQuota, MAX_OPERATIONS, tooManyOperations } from "./socket-limits.ts";
+import { documentIdOf, type TrustedDocuments } from "./trusted-documents.ts";
 
 /** Larger messages are closed with 1009. */
 const MAX_MESSAGE_BYTES = 65_536;
@@ -37,6 +39,8 @@ export interface WebSocketEndpoint {
 
 interface WebSocketRooms extends ConnectionRooms {
   readonly graphql: GraphQLServer;
+  /** Undefined: any document is run. */
+  readonly trusted: TrustedDocuments | undefined;
   readonly log: Logger;
 }
 
@@ -90,7 +94,9 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
       if (Object.keys(context.subscriptions).length > MAX_OPERATIONS) return [tooManyOperations()];
       connection.lease?.markUsed();
       try {
-        return await prepareOperation(graphql, connection, payload);
+        // The protocol wants a text: where a document is named by its id, it is empty.
+        const query = payload.query || (rooms.trusted?.find(documentIdOf({ ...payload }) ?? "") ?? "");
+        return await prepareOperation(graphql, connection, { ...payload, query });
       } catch (error) {
         // An operation's mistake is that operation's error; stock graphql-ws closes the socket with 4500.
         return [maskError(error)];
@@ -105,6 +111,10 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
     connections.add(connection);
     const isWithinRate = createMessageMeter();
     socket.on("error", (error) => log.debug({ err: error }, "a client broke the WebSocket protocol"));
+    // ws answers by itself, and cuts off whoever does not wait for its answers.
+    socket.on("ping", () => {
+      if (!isWithinRate()) connection.close(CLOSE.tooManyMessages);
+    });
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
@@ -196,16 +206,19 @@ function text(data: RawData): string {
   return Array.isArray(data) ? Buffer.concat(data).toString() : data.toString();
 }
 
-/** Pings. A peer that missed one does not read, or is gone, however its TCP connection looks. */
+/**
+ * Pings. A peer that missed one does not read, or is gone, however its TCP connection looks. The answer has to repeat a
+ * number, so that nobody can give it who has not read the question.
+ */
 function keepAlive(socket: WebSocket, onSilence: () => void): () => void {
-  let isAlive = true;
-  socket.on("pong", () => {
-    isAlive = true;
+  let awaited: string | undefined;
+  socket.on("pong", (data) => {
+    if (String(data) === awaited) awaited = undefined;
   });
   const timer = setInterval(() => {
-    if (!isAlive) return onSilence();
-    isAlive = false;
-    socket.ping();
+    if (awaited !== undefined) return onSilence();
+    awaited = String(randomInt(1_000_000_000));
+    socket.ping(awaited);
   }, KEEP_ALIVE_MS);
   return () => clearInterval(timer);
 }

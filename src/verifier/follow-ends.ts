@@ -1,4 +1,5 @@
 import { type Client, createClient } from "graphql-ws";
+import { BEFORE, FOLLOW, OLDEST, STATUS } from "./documents.ts";
 
 /** How often the service is asked how far it has read the log. */
 const STATUS_INTERVAL_MS = 1_000;
@@ -7,14 +8,6 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
 /** A connection is asked this often whether it still lives, and has as long to answer: one that is dead tells nobody. */
 const PING_INTERVAL_MS = 2_000;
-
-const FOLLOW = "subscription ($after: ID) { sessionEvents(after: $after) { id type sessionId reason } }";
-const STATUS = "query { logStatus { head stalenessMs } }";
-/** The event that stands right before a moment. */
-const BEFORE =
-  "query ($until: DateTime) { sessionEvents(first: 1, filter: { until: $until }) { edges { node { id } } } }";
-/** The oldest event that the log still has. */
-const OLDEST = "query { sessionEvents(last: 1) { edges { node { id type sessionId reason } } } }";
 
 interface Event {
   readonly id: string;

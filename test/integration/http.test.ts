@@ -247,16 +247,14 @@ describe("GraphQL over HTTP", () => {
         "LIMIT_EXCEEDED",
       ],
       [
-        "levels that multiply the work",
-        { query: `{ viewer ${"{ sessions { user ".repeat(4)}{ id }${"} }".repeat(4)} }` },
+        "51 aliases",
+        { query: `{ ${Array.from({ length: 51 }, (_, index) => `a${index}: __typename`).join(" ")} }` },
         "LIMIT_EXCEEDED",
       ],
+      ["51 directives", { query: `{ viewer { ${"id @include(if: true) ".repeat(51)} } }` }, "LIMIT_EXCEEDED"],
       [
-        "such levels in fragments",
-        {
-          query: `{ viewer { ...a } } fragment a on User { sessions { ...b } }
-            fragment b on Session { user { sessions { user { sessions { user { sessions { id } } } } } } }`,
-        },
+        "13 levels",
+        { query: `{ viewer ${"{ sessions { user ".repeat(6)}{ id }${"} }".repeat(6)} }` },
         "LIMIT_EXCEEDED",
       ],
       [
@@ -270,6 +268,25 @@ describe("GraphQL over HTTP", () => {
       const answer = await run(request);
       expect({ status: answer.status, code: codeOf(answer.body) }).toEqual({ status: 400, code });
     });
+  });
+
+  test.each<[string, string, object]>([
+    ["lists in lists", `{ viewer ${"{ sessions { user ".repeat(4)}{ id }${"} }".repeat(4)} }`, {}],
+    [
+      "lists in lists by fragments",
+      `{ viewer { ...a } } fragment a on User { sessions { ...b } }
+       fragment b on Session { user { sessions { user { sessions { user { sessions { id } } } } } } }`,
+      {},
+    ],
+    [
+      "pages whose size is a variable",
+      `query ($first: Int) { users(first: $first) { edges { node { sessions { user { sessions { id } } } } } } }`,
+      { first: 100 },
+    ],
+  ])("an operation that would cost too much is not executed: %s", async (_what, query, variables) => {
+    const { data, errors } = await user.run(query, variables);
+    expect(errors).toMatchObject([{ extensions: { code: "LIMIT_EXCEEDED" } }]);
+    expect([null, { viewer: null }]).toContainEqual(data);
   });
 
   test("an operation as deep as a page of everybody's sessions is executed", async () => {

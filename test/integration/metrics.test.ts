@@ -3,14 +3,9 @@ import { LogoutDocument, ViewerDocument } from "../../src/client/generated/graph
 import { logIn, signUp } from "../kit/client.ts";
 import { DATABASES } from "../kit/databases.ts";
 import { eventually } from "../kit/deadline.ts";
+import { metricOf, scrape } from "../kit/metrics.ts";
 import { startTestNode, type TestNode } from "../kit/node.ts";
 import { subscribeByWebSocket } from "../kit/subscriber.ts";
-
-/** The value of a metric as a scrape has it; undefined: it is not there. */
-function metricOf(text: string, name: string): number | undefined {
-  const line = text.split("\n").find((line) => line.startsWith(`${name} `));
-  return line === undefined ? undefined : Number(line.slice(name.length + 1));
-}
 
 describe.each(DATABASES)("metrics on the %s database", (kind) => {
   let node: TestNode;
@@ -18,16 +13,15 @@ describe.each(DATABASES)("metrics on the %s database", (kind) => {
     node = await startTestNode(kind, { settings: { METRICS_PORT: "0" } });
   });
   afterAll(() => node.stop());
-  const scrape = async () => (await fetch(node.metricsUrl ?? "")).text();
 
   test("count logins, resolutions from memory, revocations and sockets", async () => {
     const user = await signUp(node.url);
-    const before = await scrape();
+    const before = await scrape(node);
     const session = await logIn(node.url, user);
     await expect(logIn(node.url, { ...user, password: "wrong password" })).rejects.toThrow();
     for (let count = 0; count < 10; count++) await session.run(ViewerDocument);
     const subscriber = await subscribeByWebSocket(node.url, user.token);
-    const during = await scrape();
+    const during = await scrape(node);
     const risen = (name: string, from = before, to = during) =>
       (metricOf(to, name) ?? 0) - (metricOf(from, name) ?? 0);
     expect(risen('live_logout_logins_total{outcome="started"}')).toBe(1);
@@ -44,15 +38,18 @@ describe.each(DATABASES)("metrics on the %s database", (kind) => {
 
     await user.run(LogoutDocument);
     await subscriber.closed;
-    const after = await scrape();
+    const after = await scrape(node);
     expect(risen("live_logout_revocation_latency_seconds_count", during, after)).toBe(1);
     expect(risen('live_logout_events_total{type="SESSION_REVOKED"}', during, after)).toBe(1);
-    await eventually("the socket is gone", async () => metricOf(await scrape(), "live_logout_sockets") === 0);
+    await eventually(
+      "the socket is gone",
+      async () => metricOf(await scrape(node), "live_logout_sockets") === 0,
+    );
   });
 
   test("hold no secret, no name and no address", async () => {
     const user = await signUp(node.url);
-    const text = await scrape();
+    const text = await scrape(node);
     for (const secret of [user.token, user.email, user.userId, user.sessionId, "127.0.0.1"]) {
       expect(text).not.toContain(secret);
     }
@@ -76,9 +73,8 @@ describe.each(DATABASES)("metrics on the %s database", (kind) => {
 test("metrics tell while the database does not answer, without what only it knows", async () => {
   const node = await startTestNode("postgres", { settings: { METRICS_PORT: "0" } });
   onTestFinished(() => node.stop());
-  const scrape = async () => (await fetch(node.metricsUrl ?? "")).text();
-  expect(metricOf(await scrape(), "live_logout_mails_waiting")).toBeGreaterThanOrEqual(0);
-  expect(metricOf(await scrape(), "live_logout_log_lock_wait_seconds")).toBe(0);
+  expect(metricOf(await scrape(node), "live_logout_mails_waiting")).toBeGreaterThanOrEqual(0);
+  expect(metricOf(await scrape(node), "live_logout_log_lock_wait_seconds")).toBe(0);
   const broken = await startTestNode("postgres", {
     settings: { METRICS_PORT: "0" },
     wrapDatabase: (database) => ({

@@ -1,7 +1,9 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createMessageMeter } from "../../src/graphql/socket-limits.ts";
 import { signUp, type TestUser } from "../kit/client.ts";
-import { eventually } from "../kit/deadline.ts";
+import { eventually, within } from "../kit/deadline.ts";
+import { metricOf, scrape } from "../kit/metrics.ts";
 import { startTestNode, type TestNode } from "../kit/node.ts";
 import { openRawWebSocket, type RawWebSocket } from "../kit/raw-websocket.ts";
 
@@ -89,6 +91,54 @@ describe("the limits of sockets", () => {
     expect(pongs.length).toBeLessThanOrEqual(200);
     quiet.send({ type: "subscribe", id: "alive", payload: { query: "{ viewer { id } }" } });
     expect(await quiet.next("next")).toMatchObject({ message: { id: "alive" } });
+  });
+
+  test("of messages count the pings of the protocol, too", async () => {
+    const { node, user } = await start({});
+    const client = await open(node);
+    await connect(client, user);
+    for (let count = 0; count < 300; count++) {
+      client.sendFrame("ping", "x".repeat(125));
+      // Those that come all at once, without waiting for an answer, make ws itself cut the socket.
+      await pause(1);
+    }
+    expect(await client.next("close")).toMatchObject({ code: 1008 });
+    const flooding = await open(node);
+    await connect(flooding, user);
+    for (let count = 0; count < 10_000; count++) flooding.sendFrame("ping", "x".repeat(125));
+    await within(5_000, "its end", flooding.ended);
+  });
+
+  test("of what waits for a client that asks and does not read: it is given up, and others go on", async () => {
+    const { node, user } = await start({ METRICS_PORT: "0" });
+    const [greedy, quiet] = [await open(node), await open(node)];
+    await connect(greedy, user);
+    await connect(quiet, user);
+    // 100 answers of 200 kB are more than the kernel takes for both sides.
+    await node.sql(
+      `INSERT INTO sessions (id, user_id, token_hash, credential_version, expires_at)
+       SELECT gen_random_uuid(), id, encode(sha256(convert_to(number::text, 'UTF8')), 'hex'), credential_version,
+              now() + interval '1 day'
+       FROM users, generate_series(1, 100) AS number WHERE id = $1`,
+      [user.userId],
+    );
+    const fields = Array.from({ length: 40 }, (_, index) => `field${index}: sessionId`).join(" ");
+    const query = `{ sessionEvents(first: 100) { edges { node { ${fields} } } } }`;
+    greedy.socket.pause();
+    for (let id = 0; id < 100; id++) greedy.send({ type: "subscribe", id: `${id}`, payload: { query } });
+    quiet.send({ type: "subscribe", id: "alive", payload: { query: "{ viewer { id } }" } });
+    expect(await quiet.next("next")).toMatchObject({ message: { id: "alive" } });
+    await eventually(
+      "the node has given it up",
+      async () => metricOf(await scrape(node), "live_logout_sockets") === 1,
+      20_000,
+    );
+    greedy.socket.resume();
+    await within(5_000, "its end", greedy.ended);
+    const answers = greedy.received.filter(
+      (item) => item.kind === "message" && item.message["type"] === "next",
+    );
+    expect(answers.length).toBeLessThan(100);
   });
 
   test("of messages begin anew each second", () => {

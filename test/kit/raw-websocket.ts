@@ -38,7 +38,8 @@ export async function openRawWebSocket(url: string, options: RawOptions = {}): P
   const socket = connect(Number(port), hostname);
   await once(socket, "connect");
   socket.on("error", () => {});
-  const ended = once(socket, "close").then(() => {});
+  // Not `once` of node:events, which would fail by the error that a cut brings.
+  const ended = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   const { path = "/graphql", protocol = "graphql-transport-ws" } = options;
   const headers = {
     host,
