@@ -126,6 +126,7 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
             if (!isWithinRate()) return connection.close(CLOSE.tooManyMessages);
             if (isBinary) return connection.close(CLOSE.badRequest);
             connection.handling(handle(text(data)), (error) => {
+              if (isOfServersKind(error)) return connection.close(CLOSE.badRequest);
               maskError(error);
               connection.close(CLOSE.tryLater);
             });
@@ -200,6 +201,11 @@ async function prepareOperation(
     contextValue: await enveloped.contextFactory(),
     rootValue: { execute: enveloped.execute, subscribe: enveloped.subscribe },
   };
+}
+
+/** Whether a client sent what only servers send, such as `next`: graphql-ws has no other answer to it than to throw. */
+function isOfServersKind(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("Unexpected message of type ");
 }
 
 function text(data: RawData): string {

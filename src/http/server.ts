@@ -125,6 +125,8 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
 
   /** Undefined if the client sent what no URL can be made of. */
   function requestUrl(request: IncomingMessage): URL | undefined {
+    // Whoever stands in front of us may have looked at the other one (RFC 9112, 3.2).
+    if (request.headersDistinct["host"]?.length !== 1) return undefined;
     const origin = ownOrigin(request, { ...config, publicUrl: undefined });
     return (origin && URL.parse(request.url ?? "", origin)) || undefined;
   }

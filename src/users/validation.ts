@@ -1,3 +1,4 @@
+import { dictionary } from "@zxcvbn-ts/language-common";
 import { z } from "zod";
 
 /** One thing that is wrong with an input. `path` names the field, as in `input.email`. */
@@ -19,6 +20,11 @@ const PASSWORD_MIN_LENGTH = 8;
 const PASSWORD_MAX_LENGTH = 256;
 /** Checked before anything is computed: normalising and hashing megabytes is what an attacker would like. */
 const PASSWORD_MAX_BYTES = 1_024;
+
+/** What guessers try first: some 18 000 of the most used passwords that are long enough (OWASP ASVS 5.0, 6.2.4). */
+const COMMON_PASSWORDS: ReadonlySet<string> = new Set(
+  dictionary["passwords-common"].filter((password) => password.length >= PASSWORD_MIN_LENGTH),
+);
 
 /**
  * An email, as it is compared and stored: ASCII (so that look-alike letters and full-width signs cannot make
@@ -54,7 +60,7 @@ export const presentedPasswordSchema = z
   .transform((password) => password.normalize("NFKC"));
 
 /**
- * A password that somebody chooses: 8 to 256 characters of any kind, nothing is cut off. In Unicode NFKC, so
+ * A password that somebody chooses: 8 to 256 characters of any kind, nothing is cut off, and none of the most used. In Unicode NFKC, so
  * that it is the same from every keyboard (NIST SP 800-63B, 3.1.1.2).
  */
 export const passwordSchema = presentedPasswordSchema
@@ -63,6 +69,9 @@ export const passwordSchema = presentedPasswordSchema
   })
   .refine((password) => [...password].length <= PASSWORD_MAX_LENGTH, {
     message: `A password has at most ${PASSWORD_MAX_LENGTH} characters.`,
+  })
+  .refine((password) => !COMMON_PASSWORDS.has(password.toLowerCase()), {
+    message: "This is one of the most used passwords, which are tried first. Choose another.",
   });
 
 /** Checks an argument. On failure the paths begin with the name of the argument, usually `input`. */

@@ -70,6 +70,7 @@ describe.each(DATABASES)("accounts on the %s database", (kind) => {
       ["a password of 257 characters", { password: "x".repeat(257) }, "input.password"],
       ["a password of 900 KB", { password: "x".repeat(900_000), passwordConfirmation: "" }, "input.password"],
       ["a password with a NUL", { password: "password\0" }, "input.password"],
+      ["a password that is tried first", { password: "Iloveyou1" }, "input.password"],
       [
         "another password the second time",
         { passwordConfirmation: "different" },

@@ -160,6 +160,7 @@ describe("the WebSocket endpoint", () => {
     ["text that is not JSON", "hello", 4400],
     ["an empty object", {}, 4400],
     ["an unknown type", { type: "start" }, 4400],
+    ["a type that only servers send", { type: "next", id: "1", payload: {} }, 4400],
     ["deeply nested brackets", "[".repeat(30_000), 4400],
     ["an operation without an id", SUBSCRIBE, 4400],
     ["an operation with an empty id", { ...SUBSCRIBE, id: "" }, 4400],
