@@ -102,7 +102,10 @@ const SignUpInput = builder.inputType("SignUpInput", {
   fields: (t) => ({
     email: t.string({ required: true, description: "An email that nobody signed up with yet." }),
     name: t.string({ required: true, description: "At most 100 characters." }),
-    password: t.string({ required: true, description: "8 to 256 characters of any kind, and none of the most used passwords." }),
+    password: t.string({
+      required: true,
+      description: "8 to 256 characters of any kind, and none of the most used passwords.",
+    }),
     passwordConfirmation: t.string({ required: true, description: "The same once more." }),
     returnToken: t.boolean({ description: RETURN_TOKEN }),
   }),

@@ -87,7 +87,10 @@ const ChangePasswordInput = builder.inputType("ChangePasswordInput", {
   description: "How somebody changes their password.",
   fields: (t) => ({
     currentPassword: t.string({ required: true, description: "What it was until now." }),
-    newPassword: t.string({ required: true, description: "8 to 256 characters of any kind, and none of the most used passwords." }),
+    newPassword: t.string({
+      required: true,
+      description: "8 to 256 characters of any kind, and none of the most used passwords.",
+    }),
     resetSessions: t.boolean({
       defaultValue: true,
       description: "Whether all other sessions of the user end, with PASSWORD_CHANGED.",
@@ -100,7 +103,10 @@ const ResetPasswordInput = builder.inputType("ResetPasswordInput", {
   description: "How somebody chooses a new password who forgot theirs.",
   fields: (t) => ({
     token: t.string({ required: true, description: "What stands in the mail's link." }),
-    newPassword: t.string({ required: true, description: "8 to 256 characters of any kind, and none of the most used passwords." }),
+    newPassword: t.string({
+      required: true,
+      description: "8 to 256 characters of any kind, and none of the most used passwords.",
+    }),
   }),
 });
 
