@@ -1,5 +1,5 @@
 import process from "node:process";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
 import { type Config, readConfig } from "./config.ts";
 import type { Database, OnQuery } from "./database/database.ts";
 import { migrate } from "./database/migrate.ts";
@@ -14,6 +14,7 @@ import { createGraphiQLPage } from "./http/graphiql.ts";
 import { hostOf } from "./http/listen.ts";
 import { createMetricsRoute, startMetricsServer } from "./http/metrics-server.ts";
 import { createHttpServer } from "./http/server.ts";
+import { createLog } from "./log.ts";
 import { composeMail } from "./mail/compose.ts";
 import { deliverMails } from "./mail/delivery.ts";
 import { createMailTransport } from "./mail/transport.ts";
@@ -84,7 +85,7 @@ export interface NodeOptions {
 export async function startNode(config: Config, options: NodeOptions = {}): Promise<Node> {
   const { clock = systemClock, onQuery } = options;
   const { wrapDirectory = unchanged, wrapDatabase = unchanged, wrapPasswords = unchanged } = options;
-  const log = options.log ?? pino({ level: config.logLevel }, pino.destination(2));
+  const log = options.log ?? createLog(config.logLevel);
   const undo: (() => unknown)[] = [];
   try {
     const onError = (error: unknown) => log.error({ err: error }, "the database is in trouble");

@@ -7,6 +7,7 @@ import { handleProtocols, makeServer, type SubscribePayload } from "graphql-ws";
 import type { Logger } from "pino";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
 import { clientAddress } from "../http/request-origin.ts";
+import { requestIdOf, withRequestId } from "../log.ts";
 import { networkOf, ONE_CLIENT } from "../users/network.ts";
 import { CLOSE, Connection, type ConnectionRooms, INIT_TIMEOUT_MS } from "./connection.ts";
 import { createErrorMask, unauthenticated } from "./errors.ts";
@@ -108,6 +109,7 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
 
   sockets.on("connection", (socket: WebSocket, request: IncomingMessage) => {
     const connection = new Connection(socket, request);
+    const requestId = requestIdOf(request, config);
     connections.add(connection);
     const isWithinRate = createMessageMeter();
     socket.on("error", (error) => log.debug({ err: error }, "a client broke the WebSocket protocol"));
@@ -125,11 +127,14 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
             if (connection.isClosing) return;
             if (!isWithinRate()) return connection.close(CLOSE.tooManyMessages);
             if (isBinary) return connection.close(CLOSE.badRequest);
-            connection.handling(handle(text(data)), (error) => {
-              if (isOfServersKind(error)) return connection.close(CLOSE.badRequest);
-              maskError(error);
-              connection.close(CLOSE.tryLater);
-            });
+            connection.handling(
+              withRequestId(requestId, () => handle(text(data))),
+              (error) => {
+                if (isOfServersKind(error)) return connection.close(CLOSE.badRequest);
+                maskError(error);
+                connection.close(CLOSE.tryLater);
+              },
+            );
           });
         },
       },

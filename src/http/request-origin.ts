@@ -37,7 +37,8 @@ export function requestOrigin(request: IncomingMessage, config: OriginConfig): O
   return { ipAddress: clientAddress(request, config), userAgent: request.headers["user-agent"] };
 }
 
-function isFromProxy(request: IncomingMessage, config: OriginConfig): boolean {
+/** Whether one of our own proxies passed it on, whose word counts. */
+export function isFromProxy(request: IncomingMessage, config: OriginConfig): boolean {
   const { remoteAddress } = request.socket;
   return remoteAddress !== undefined && config.trustProxy(remoteAddress, 0);
 }

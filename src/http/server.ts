@@ -1,7 +1,9 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
+import { requestIdOf, withRequestId } from "../log.ts";
 import { openDashboard } from "./dashboard.ts";
 import { type Page, wantsPage } from "./graphiql.ts";
 import { passesGuard } from "./graphql-guard.ts";
@@ -66,11 +68,9 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
     response.once("close", () => responses.delete(response));
     for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);
     if (isSecure(request, config)) response.setHeader("strict-transport-security", STRICT_TRANSPORT_SECURITY);
-    route(request, response).catch((error) => {
-      log.error({ err: error }, "a request failed");
-      if (!response.headersSent) response.writeHead(500);
-      response.end();
-    });
+    const requestId = requestIdOf(request, config);
+    response.setHeader("x-request-id", requestId);
+    void withRequestId(requestId, () => answerRequest(request, response));
   });
 
   server.on("upgrade", (request, socket, head) => {
@@ -82,6 +82,24 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
     if (!isFromAllowedSite(request, config)) return refuseUpgrade(socket, "403 Forbidden");
     rooms.upgrade(request, socket, head);
   });
+
+  async function answerRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const startedAt = performance.now();
+    const onClose = AsyncLocalStorage.bind(() => {
+      // Not what comes after the path, which may hold anything.
+      const [path] = (request.url ?? "").split("?");
+      const ms = Math.round(performance.now() - startedAt);
+      log.debug({ method: request.method, path, status: response.statusCode, ms }, "a request was answered");
+    });
+    response.once("close", onClose);
+    try {
+      await route(request, response);
+    } catch (error) {
+      log.error({ err: error }, "a request failed");
+      if (!response.headersSent) response.writeHead(500);
+      response.end();
+    }
+  }
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = requestUrl(request);

@@ -1,10 +1,11 @@
 import { gzipSync } from "node:zlib";
 import { getIntrospectionQuery } from "graphql";
 import { createClient } from "graphql-ws";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import WebSocket from "ws";
 import { ViewerDocument } from "../../src/client/generated/graphql.ts";
 import { createTestClient, signUp, type TestUser } from "../kit/client.ts";
+import { eventually } from "../kit/deadline.ts";
 import { startTestNode, type TestNode } from "../kit/node.ts";
 import { send, sendBytes } from "../kit/raw-http.ts";
 
@@ -513,6 +514,27 @@ describe("GraphQL over HTTP", () => {
     }
   });
 
+  test("each request has an id, in its answer and in what is logged of it; only a proxy of ours may choose it", async () => {
+    const trusting = await startTestNode("postgres", { settings: { TRUST_PROXY: "loopback" } });
+    onTestFinished(() => trusting.stop());
+    const given = { ...JSON_TYPE, "x-request-id": "from-the-proxy-1" };
+    const ask = async ({ url }: TestNode, headers = given, path = "/graphql?a=secret") =>
+      (await send(url, { headers, path, body: '{"query":"{ viewer { id } }"}' })).headers["x-request-id"];
+    const linesOf = ({ logged }: TestNode, id: unknown) =>
+      logged.map((line) => JSON.parse(line)).filter((line) => line.requestId === id);
+
+    expect(await ask(trusting)).toBe("from-the-proxy-1");
+    await eventually("it is logged", () => linesOf(trusting, "from-the-proxy-1").length > 0);
+    expect(linesOf(trusting, "from-the-proxy-1")).toMatchObject([
+      { method: "POST", path: "/graphql", status: 200 },
+    ]);
+    expect(trusting.logged.join("")).not.toContain("secret");
+    const made = await ask(node);
+    expect(made).toMatch(/^[\da-f-]{36}$/);
+    await eventually("it is logged", () => linesOf(node, made).length > 0);
+    expect(await ask(trusting, { ...given, "x-request-id": "a b\tc" })).toMatch(/^[\da-f-]{36}$/);
+  });
+
   test("what goes wrong inside is logged and not told", async () => {
     const broken = await startTestNode("postgres", {
       wrapDirectory: (directory) => ({
@@ -533,7 +555,8 @@ describe("GraphQL over HTTP", () => {
         },
       ]);
       expect(JSON.stringify(answer)).not.toContain("10.0.0.1");
-      expect(broken.logged.join("")).toContain("10.0.0.1");
+      const fault = broken.logged.find((line) => line.includes("10.0.0.1")) ?? "{}";
+      expect(JSON.parse(fault)).toMatchObject({ requestId: answer.headers.get("x-request-id") });
     } finally {
       await broken.stop();
     }

@@ -5,6 +5,7 @@ import {
   SignUpDocument,
   type TypedDocumentString,
 } from "../../src/client/generated/graphql.ts";
+import { KIT_PASSWORDS } from "./secrets.ts";
 
 interface GraphQLAnswer<Data> {
   readonly status: number;
@@ -64,7 +65,7 @@ export async function signUp(
   { name = "Ann" }: { readonly name?: string } = {},
 ): Promise<TestUser> {
   const email = `${randomUUID()}@example.com`;
-  const password = "a password of theirs";
+  const password = KIT_PASSWORDS.user;
   const { data, errors } = await createTestClient(url).run(SignUpDocument, {
     input: { email, name, password, passwordConfirmation: password, returnToken: true },
   });

@@ -1,10 +1,11 @@
 import pg from "pg";
-import { pino } from "pino";
 import { readConfig } from "../../src/config.ts";
+import { createLog } from "../../src/log.ts";
 import { type Node, type NodeOptions, startNode } from "../../src/main.ts";
 import { createTestDatabase, type DatabaseKind, type TestDatabase } from "./databases.ts";
+import { expectNoSecret, KIT_PASSWORDS } from "./secrets.ts";
 
-export const ADMIN = { email: "admin@example.com", password: "correct horse battery" } as const;
+export const ADMIN = { email: "admin@example.com", password: KIT_PASSWORDS.admin } as const;
 
 type Row = Record<string, unknown>;
 
@@ -26,7 +27,7 @@ export interface TestNodeOptions extends NodeOptions {
 export async function startTestNode(kind: DatabaseKind, options: TestNodeOptions = {}): Promise<TestNode> {
   const database = options.on ?? (await createTestDatabase(kind));
   const logged: string[] = [];
-  const log = pino({ level: "debug" }, { write: (line) => void logged.push(line) });
+  const log = createLog("debug", { write: (line) => void logged.push(line) });
   const config = readConfig({
     PORT: "0",
     ADMIN_EMAIL: ADMIN.email,
@@ -50,6 +51,7 @@ export async function startTestNode(kind: DatabaseKind, options: TestNodeOptions
       await sql.end();
       await node.stop();
       if (!options.on) await database.remove();
+      expectNoSecret(logged);
     },
   };
 }

@@ -1,5 +1,6 @@
 import { onTestFinished } from "vitest";
 import { within } from "./deadline.ts";
+import { expectNoSecret } from "./secrets.ts";
 import { type ServiceProcess, type SpawnOptions, spawnService } from "./service-process.ts";
 
 /** Starts the service with these settings and nothing else of the environment; killed when the test has finished. */
@@ -8,7 +9,11 @@ export function startProcess(
   options?: SpawnOptions,
 ): ServiceProcess {
   const service = spawnService(settings, options);
-  onTestFinished(() => void service.child.kill("SIGKILL"));
+  onTestFinished(() => {
+    service.child.kill("SIGKILL");
+    // Standard output is for whoever starts it: the first administrator's password is shown there, once.
+    expectNoSecret(service.output().stderr.split("\n"));
+  });
   return service;
 }
 
