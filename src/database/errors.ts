@@ -14,6 +14,7 @@ const RETRYABLE: readonly string[] = ["40001", "40P01"];
 const UNAVAILABLE: readonly RegExp[] = [
   /^08/, // connection exceptions
   /^53/, // insufficient resources: too many connections, disk full
+  /^54000$/, // a limit of the server's: its queue of notifications is full
   /^57/, // operator intervention: shutting down, starting up
   /^55P03$/, // somebody holds the lock that we wait for
   /^25006$/, // read-only: a standby answers

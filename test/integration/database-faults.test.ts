@@ -139,6 +139,22 @@ describe("a node", () => {
     expect(data?.revokeSession.__typename).toBe("RevokeSessionSuccess");
   });
 
+  test("says that a revocation failed whose notification the database cannot take, and nothing of it is done", async () => {
+    const node = await useNode();
+    const user = await signUp(node.url);
+    const second = await logIn(node.url, user);
+    // What PostgreSQL raises at the commit once 8 GB of notifications wait for a listener that does not come.
+    await node.sql(
+      `CREATE OR REPLACE FUNCTION session_event_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN RAISE EXCEPTION 'too many notifications in the NOTIFY queue' USING ERRCODE = '54000'; END $$`,
+    );
+    const before = await node.sql("SELECT count(*) FROM session_event");
+    const refused = await user.run(RevokeSessionDocument, { id: second.sessionId });
+    expect(refused).toMatchObject({ status: 503, errors: [{ extensions: { code: "SERVICE_UNAVAILABLE" } }] });
+    expect((await second.run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
+    expect(await node.sql("SELECT count(*) FROM session_event")).toEqual(before);
+  });
+
   test("warns at the start if its database lets writers sit on that lock for ever", async () => {
     const database = await createTestDatabase("postgres");
     onTestFinished(() => database.remove());

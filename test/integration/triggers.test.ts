@@ -206,8 +206,8 @@ describe("writers that meet on PostgreSQL", () => {
   });
   afterAll(() => database.remove());
 
-  async function connect(): Promise<pg.Client> {
-    const client = new pg.Client({ connectionString: database.settings["DATABASE_URL"] });
+  async function connect({ settings }: TestDatabase = database): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: settings["DATABASE_URL"] });
     await client.connect();
     onTestFinished(() => client.end());
     return client;
@@ -256,6 +256,26 @@ describe("writers that meet on PostgreSQL", () => {
       [[one, other]],
     );
     expect(rows.map((row) => row.user_id)).toEqual([one, other]);
+  });
+
+  test("is seen to skip an event by this very reading when the lock of the log is dropped", async () => {
+    const unlocked = await createTestDatabase("postgres");
+    onTestFinished(() => unlocked.remove());
+    const [slow, fast, reader] = [await connect(unlocked), await connect(unlocked), await connect(unlocked)];
+    await reader.query(
+      `CREATE OR REPLACE FUNCTION session_event_in_commit_order() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN PERFORM set_config('live_logout.log_head', '0:', true); RETURN NULL; END $$`,
+    );
+    const [one, other] = [await insertUser(reader), await insertUser(reader)];
+    await slow.query("BEGIN");
+    await slow.query(INSERT_SESSION, [one]);
+    await fast.query(INSERT_SESSION, [other]);
+    const { rows } = await reader.query("SELECT id, user_id FROM session_event");
+    expect(rows).toMatchObject([{ user_id: other }]);
+    await slow.query("COMMIT");
+    expect((await reader.query("SELECT 1 FROM session_event")).rows).toHaveLength(2);
+    // What the slow one wrote is behind the reader for ever.
+    expect((await reader.query("SELECT 1 FROM session_event WHERE id > $1", [rows[0].id])).rows).toEqual([]);
   });
 
   test("P5: a login that meets a role change which is not yet committed waits for it, and is refused", async () => {
