@@ -12,6 +12,7 @@ import { bindToLease } from "./lease-binding.ts";
 import { limitDocuments } from "./limits.ts";
 import { createLoaders } from "./loaders.ts";
 import { createSchema } from "./schema.ts";
+import { traceOperations } from "./tracing.ts";
 import { acceptOnlyTrusted, type TrustedDocuments } from "./trusted-documents.ts";
 
 /** The largest request body, in bytes. */
@@ -40,6 +41,7 @@ export function createGraphQLServer(
     graphqlEndpoint: "/graphql",
     context: (transport) => createContext(rooms, config, transport),
     plugins: [
+      traceOperations(),
       bindToLease(),
       limitDocuments(config),
       ...(trusted ? acceptOnlyTrusted(trusted) : []),
