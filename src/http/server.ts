@@ -27,6 +27,16 @@ const STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains";
 /** How long others may keep our keys: far shorter than a new one is published before it signs. */
 const KEY_SET_MAX_AGE_S = 300;
 
+/**
+ * How long a request may take to arrive. Ours are small, and whoever sends a byte now and then holds a connection for
+ * nothing; Node itself waits for five minutes.
+ */
+const IMPATIENCE = {
+  headersTimeout: 8_000,
+  requestTimeout: 12_000,
+  connectionsCheckingInterval: 2_000,
+} as const;
+
 export interface HttpRooms {
   readonly config: Config;
   readonly log: Logger;
@@ -63,7 +73,7 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
   const responses = new Set<ServerResponse>();
   const dashboard = openDashboard({ hasGraphiQL: rooms.graphiql !== undefined });
 
-  const server = createServer((request, response) => {
+  const server = createServer(IMPATIENCE, (request, response) => {
     responses.add(response);
     response.once("close", () => responses.delete(response));
     for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);

@@ -17,13 +17,21 @@ export function accessTokenClaims(
     readonly sub: string;
     readonly sid: string;
     readonly role: string;
+    /** When the user last proved who they are, in seconds since the epoch: for services that want it to be recent. */
+    readonly auth_time: number;
     readonly aud?: string;
   };
   readonly expiresAt: Date;
 } {
   const { accessTokenTtlMs, accessTokenAudience: aud } = policy;
   return {
-    claims: { sub: user.id, sid: session.id, role: user.role, ...(aud === undefined ? {} : { aud }) },
+    claims: {
+      sub: user.id,
+      sid: session.id,
+      role: user.role,
+      auth_time: Math.floor(session.authenticatedAt.getTime() / 1_000),
+      ...(aud === undefined ? {} : { aud }),
+    },
     // The token is not to outlive its session by the clock either.
     expiresAt: new Date(Math.min(now + accessTokenTtlMs, session.expiresAt.getTime())),
   };

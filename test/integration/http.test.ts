@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import { getIntrospectionQuery } from "graphql";
 import { createClient } from "graphql-ws";
@@ -5,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import WebSocket from "ws";
 import { ViewerDocument } from "../../src/client/generated/graphql.ts";
 import { createTestClient, signUp, type TestUser } from "../kit/client.ts";
-import { eventually } from "../kit/deadline.ts";
+import { eventually, within } from "../kit/deadline.ts";
 import { startTestNode, type TestNode } from "../kit/node.ts";
 import { send, sendBytes } from "../kit/raw-http.ts";
 
@@ -512,6 +513,31 @@ describe("GraphQL over HTTP", () => {
     } finally {
       await without.stop();
     }
+  });
+
+  test.each([
+    ["headers", "POST /graphql HTTP/1.1\r\nHost: a\r\n"],
+    [
+      "a body",
+      "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n",
+    ],
+  ])("who takes for ever to send %s is answered with 408 and hung up on", async (_what, beginning) => {
+    const { hostname, port } = new URL(node.url);
+    const socket = connect(Number(port), hostname);
+    socket.on("error", () => {});
+    let answer = "";
+    socket.on("data", (chunk) => {
+      answer += chunk;
+    });
+    socket.write(beginning);
+    // A byte now and then does not help: the whole of it has to be there.
+    const drip = setInterval(() => socket.write("a"), 1_000);
+    onTestFinished(() => {
+      clearInterval(drip);
+      socket.destroy();
+    });
+    await within(25_000, "the end", new Promise((resolve) => socket.once("close", resolve)));
+    expect(answer).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/);
   });
 
   test("each request has an id, in its answer and in what is logged of it; only a proxy of ours may choose it", async () => {
