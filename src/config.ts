@@ -44,6 +44,8 @@ export interface Config {
   readonly metricsHost: string;
   /** What a scrape at /metrics has to present; undefined: there are none there. */
   readonly metricsToken: string | undefined;
+  /** What else browsers forget of the origin together with the cookie, as a Clear-Site-Data header; undefined: nothing. */
+  readonly clearSiteData: string | undefined;
   /** Whether the schema may be asked for. If not, errors suggest no names either. */
   readonly hasIntrospection: boolean;
   /** A file with the documents that are run; undefined: any that is within the limits. */
@@ -191,6 +193,12 @@ const settingsSchema = z
       .string()
       .regex(/^[\w.~+/-]{16,200}$/, "must have at least 16 characters, of those that a bearer token can have")
       .optional(),
+    CLEAR_SITE_DATA: z
+      .string()
+      .transform((text) => text.split(",").map((kind) => kind.trim()))
+      .pipe(z.array(z.enum(["cache", "cookies", "storage"], "must be some of cache, cookies, storage")))
+      .transform((kinds) => kinds.map((kind) => `"${kind}"`).join(", "))
+      .optional(),
     INTROSPECTION: yesOrNo("true"),
     TRUSTED_DOCUMENTS: z.string().min(1).optional(),
     SIGN_UP_DISCLOSES: yesOrNo("true"),
@@ -272,6 +280,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     metricsPort: settings.METRICS_PORT,
     metricsHost: settings.METRICS_HOST,
     metricsToken: settings.METRICS_TOKEN,
+    clearSiteData: settings.CLEAR_SITE_DATA,
     hasIntrospection: settings.INTROSPECTION,
     trustedDocuments: settings.TRUSTED_DOCUMENTS,
     signUpDiscloses: settings.SIGN_UP_DISCLOSES,

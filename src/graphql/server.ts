@@ -101,7 +101,10 @@ function createCookieJar(req: IncomingMessage, res: ServerResponse, config: Conf
   return {
     set: (token, maxAgeSeconds) =>
       void res.setHeader("set-cookie", sessionCookie(req, config, token, maxAgeSeconds)),
-    clear: () => void res.setHeader("set-cookie", expiredSessionCookie(req, config)),
+    clear() {
+      res.setHeader("set-cookie", expiredSessionCookie(req, config));
+      if (config.clearSiteData) res.setHeader("clear-site-data", config.clearSiteData);
+    },
   };
 }
 

@@ -11,7 +11,7 @@ import {
   type SignUpInput,
   ViewerDocument,
 } from "../../src/client/generated/graphql.ts";
-import { createTestClient, logIn, signUp, withToken } from "../kit/client.ts";
+import { createTestClient, logIn, logInByCookie, signUp, withCookie, withToken } from "../kit/client.ts";
 import { createTestDatabase, DATABASES } from "../kit/databases.ts";
 import { ADMIN, startTestNode, type TestNode } from "../kit/node.ts";
 
@@ -228,6 +228,24 @@ describe.each(DATABASES)("accounts on the %s database", (kind) => {
         expect((await plain.run(ViewerDocument)).data?.viewer).toBeNull();
       } finally {
         await secure.stop();
+      }
+    });
+
+    test("goes at the logout, with what else the origin is told to forget, if a setting says so", async () => {
+      const tidy = await startTestNode(kind, { settings: { CLEAR_SITE_DATA: "storage,cache" } });
+      try {
+        const { token } = await logInByCookie(tidy.url, await signUp(tidy.url));
+        expect(
+          (await withCookie(tidy.url, token).run(ViewerDocument)).headers.get("clear-site-data"),
+        ).toBeNull();
+        const { headers } = await withCookie(tidy.url, token).run(LogoutDocument);
+        expect(headers.get("clear-site-data")).toBe('"storage", "cache"');
+        expect(cookieOf(headers)).toMatch(/Max-Age=0|Expires=/);
+        // A tab that comes back after its session was ended elsewhere is told the same.
+        const late = await withCookie(tidy.url, token).run(ViewerDocument);
+        expect(late.headers.get("clear-site-data")).toBe('"storage", "cache"');
+      } finally {
+        await tidy.stop();
       }
     });
 

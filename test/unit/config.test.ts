@@ -82,6 +82,7 @@ describe("the settings", () => {
     ["EVENT_RETENTION", "0d"],
     ["ADDRESS_RETENTION", "90"],
     ["OLD_ADDRESSES", "keep"],
+    ["CLEAR_SITE_DATA", "everything"],
     ["ADMIN_EMAIL", "admin"],
     ["ADMIN_PASSWORD", "short"],
     ["ARGON2_MEMORY_KIB", "1024"],
