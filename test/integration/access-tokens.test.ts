@@ -24,8 +24,11 @@ describe.each(DATABASES)("access tokens on the %s database", (kind) => {
     const keys = createRemoteJWKSet(new URL("/.well-known/jwks.json", node.url));
     const { payload } = await jwtVerify(token, keys, { issuer: node.url, audience: node.url, typ: "at+jwt" });
     expect(payload).toMatchObject({ sub: user.userId, sid: user.sessionId, role: "USER" });
-    const [row] = await node.sql("SELECT authenticated_at FROM sessions WHERE id = $1", [user.sessionId]);
-    expect(payload["auth_time"]).toBe(Math.floor((row?.["authenticated_at"] as Date).getTime() / 1_000));
+    const [row] = await node.sql(
+      "SELECT floor(extract(epoch FROM authenticated_at))::int AS seconds FROM sessions WHERE id = $1",
+      [user.sessionId],
+    );
+    expect(payload["auth_time"]).toBe(row?.["seconds"]);
     expect(payload.jti).toMatch(/^[0-9a-f-]{36}$/);
     expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(600);
     expect(new Date(expiresAt).getTime()).toBeGreaterThan(Date.now() + 590_000);
