@@ -1,8 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { randomUUID } from "node:crypto";
-import type { IncomingMessage } from "node:http";
 import { type DestinationStream, type Level, type Logger, pino } from "pino";
-import { isFromProxy, type OriginConfig } from "./http/request-origin.ts";
 
 const requestIds = new AsyncLocalStorage<string>();
 
@@ -26,13 +23,4 @@ export function createLog(
 /** Whatever `work` logs, now or later, carries this id. */
 export function withRequestId<T>(requestId: string, work: () => T): T {
   return requestIds.run(requestId, work);
-}
-
-/** The id of a request: the one that our proxy gave it, so that both logs have the same, or a new one. */
-export function requestIdOf(request: IncomingMessage, config: OriginConfig): string {
-  const given = request.headers["x-request-id"];
-  // Anybody else's could be made to look like another request, or like another line.
-  const isUsable =
-    typeof given === "string" && /^[\w.:-]{1,100}$/.test(given) && isFromProxy(request, config);
-  return isUsable ? given : randomUUID();
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { TLSSocket } from "node:tls";
 import proxyAddress from "proxy-addr";
@@ -38,7 +39,7 @@ export function requestOrigin(request: IncomingMessage, config: OriginConfig): O
 }
 
 /** Whether one of our own proxies passed it on, whose word counts. */
-export function isFromProxy(request: IncomingMessage, config: OriginConfig): boolean {
+function isFromProxy(request: IncomingMessage, config: OriginConfig): boolean {
   const { remoteAddress } = request.socket;
   return remoteAddress !== undefined && config.trustProxy(remoteAddress, 0);
 }
@@ -57,4 +58,13 @@ export function isFromAllowedSite(request: IncomingMessage, config: OriginConfig
 /** Whether a browser sent it, as far as one can tell: browsers do not let pages remove these headers. */
 export function isFromBrowser(request: IncomingMessage): boolean {
   return request.headers.origin !== undefined || request.headers["sec-fetch-site"] !== undefined;
+}
+
+/** The id of a request: the one that our proxy gave it, so that both logs have the same, or a new one. */
+export function requestIdOf(request: IncomingMessage, config: OriginConfig): string {
+  const given = request.headers["x-request-id"];
+  // Anybody else's could be made to look like another request, or like another line.
+  const isUsable =
+    typeof given === "string" && /^[\w.:-]{1,100}$/.test(given) && isFromProxy(request, config);
+  return isUsable ? given : randomUUID();
 }

@@ -3,12 +3,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
-import { requestIdOf, withRequestId } from "../log.ts";
+import { withRequestId } from "../log.ts";
 import { openDashboard } from "./dashboard.ts";
 import { type Page, wantsPage } from "./graphiql.ts";
 import { passesGuard } from "./graphql-guard.ts";
 import { listen } from "./listen.ts";
-import { isFromAllowedSite, isSecure, ownOrigin } from "./request-origin.ts";
+import { isFromAllowedSite, isSecure, ownOrigin, requestIdOf } from "./request-origin.ts";
 
 /** Headers of every answer, unless a route has its own: OWASP ASVS 5.0, 3.4. */
 const COMMON_HEADERS = {
