@@ -21,8 +21,8 @@ export default defineConfig({
     ],
     // As in production: Node itself loads the modules, so that each library is there once.
     experimental: { viteModuleRunner: false },
-    // A node on PGlite needs a second or two to start, on two busy cores more.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // For what hangs. A node on PGlite needs a second or two to start, on two busy cores ten times as long.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
   },
 });

@@ -54,7 +54,7 @@ export function spawnService(
   return {
     child,
     output: () => ({ stdout, stderr }),
-    ready: () => within(30_000, "the service to be ready", isReady.promise),
+    ready: () => within(55_000, "the service to be ready", isReady.promise),
     exited,
   };
 }
