@@ -43,12 +43,10 @@ export function badRequest(issues: readonly ValidationIssue[]): GraphQLError {
 }
 
 /** A document asks for too much at once, and nothing of it was executed. `reason`: "more than 12 levels of fields" */
-export function limitExceeded(reason: string, node: ASTNode): GraphQLError {
+export function limitExceeded(reason: string, node?: ASTNode): GraphQLError {
   const extensions = { code: "LIMIT_EXCEEDED", http: { status: 400, spec: true } };
-  return new GraphQLError(`The operation has ${reason}. Ask for less at a time.`, {
-    nodes: node,
-    extensions,
-  });
+  const message = `The operation has ${reason}. Ask for less at a time.`;
+  return new GraphQLError(message, { ...(node ? { nodes: node } : {}), extensions });
 }
 
 /** A field is not executed because the operation with its variables would take too much work. */

@@ -11,11 +11,16 @@ import {
   type ValidationRule,
   validate,
 } from "graphql";
-import type { Plugin } from "graphql-yoga";
+import type { GraphQLParams, Plugin } from "graphql-yoga";
 import { limitExceeded } from "./errors.ts";
 
 /** Far more than any operation needs; a nesting that overflows the parser's stack needs more. */
 const MAX_TOKENS = 2_000;
+/**
+ * How long a document may be, in UTF-16 units. Yoga remembers a thousand texts, those that are wrong as well: of a megabyte each
+ * they would be a gigabyte.
+ */
+const MAX_LENGTH = 50_000;
 /** How deep fields may nest. The deepest page of users with their sessions needs six. */
 const MAX_DEPTH = 12;
 /** How many aliases, and how many directives, a document may have. Our own clients need none. */
@@ -39,6 +44,13 @@ const ATTEMPTS: readonly string[] = [
 /** Refuses documents that would cost far more than they are long, the same on every transport. */
 export function limitDocuments({ hasIntrospection }: { readonly hasIntrospection: boolean }): Plugin {
   return {
+    onParams({ params }) {
+      // Whether this is a request at all is looked at after us.
+      const query: unknown = (params as GraphQLParams | null)?.query;
+      if (typeof query === "string" && query.length > MAX_LENGTH) {
+        throw limitExceeded(`a document of more than ${MAX_LENGTH} characters`);
+      }
+    },
     onParse({ setParseFn }) {
       setParseFn((source, options) => {
         try {

@@ -6,7 +6,7 @@ import type { GraphQLParams, Plugin } from "graphql-yoga";
 import { z } from "zod";
 import { OperatorError } from "../operator-error.ts";
 
-/** How many texts are known to be trusted by themselves, so that they are not printed again. */
+/** How many texts are known to be trusted by themselves, so that they are not printed again; their length is limited. */
 const REMEMBERED_TEXTS = 1_000;
 
 /** The documents that are run, and no others: whoever finds the service can ask nothing that no client of it asks. */

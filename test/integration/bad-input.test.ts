@@ -198,7 +198,7 @@ describe("bad input", () => {
     ],
     // Documents.
     ["a syntax error", post('{"query":"{"}'), "400 GRAPHQL_PARSE_FAILED"],
-    ["200 000 brackets", post(`{"query":"${"{".repeat(200_000)}"}`), "400 GRAPHQL_PARSE_FAILED"],
+    ["200 000 brackets", post(`{"query":"${"{".repeat(200_000)}"}`), "400 LIMIT_EXCEEDED"],
     [
       "a fragment that holds itself",
       post('{"query":"{ ...a } fragment a on Query { ...a }"}'),

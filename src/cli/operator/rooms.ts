@@ -28,7 +28,7 @@ export async function withRooms<T>(work: (rooms: Rooms) => Promise<T>): Promise<
   try {
     const { prisma } = database;
     const [row] = await prisma.$queryRaw<[{ now: Date; isMigrated: boolean }]>`
-      SELECT clock_timestamp() AS now, to_regclass('signing_keys') IS NOT NULL AS "isMigrated"`;
+      SELECT clock_timestamp() AS now, to_regproc('session_event_forget_address') IS NOT NULL AS "isMigrated"`;
     if (!row.isMigrated) {
       throw new OperatorError(
         "The database is older than this program. Run `live-logout migrate`, or start a node.",
