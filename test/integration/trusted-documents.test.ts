@@ -1,8 +1,15 @@
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { formatDocument, stringifyDocument } from "@urql/core";
+import { parse } from "graphql";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { LoginDocument, ViewerDocument } from "../../src/client/generated/graphql.ts";
+import {
+  LoginDocument,
+  SessionEventsDocument,
+  UsersDocument,
+  ViewerDocument,
+} from "../../src/client/generated/graphql.ts";
 import { readTrustedDocuments } from "../../src/graphql/trusted-documents.ts";
 import { logIn, signUp, type TestUser } from "../kit/client.ts";
 import { removeFolder, temporaryFolder } from "../kit/folders.ts";
@@ -82,6 +89,19 @@ describe("a node with TRUSTED_DOCUMENTS", () => {
   ])("refuses %s", async (_what, request, code) => {
     expect(await post(request)).toEqual({ status: 400, code, email: undefined });
   });
+
+  test.each([
+    ["the dashboard's users", UsersDocument],
+    ["the log", SessionEventsDocument],
+  ])(
+    "runs %s as urql and Apollo send it: printed anew, with __typename everywhere",
+    async (_what, document) => {
+      const sent = stringifyDocument(formatDocument(parse(String(document))));
+      expect(sent).not.toBe(String(document));
+      const { code } = await post({ query: sent });
+      expect(code).not.toBe("DOCUMENT_NOT_TRUSTED");
+    },
+  );
 
   test("does the same over WebSocket, and the socket lives", async () => {
     const client = await openRawWebSocket(node.url);
