@@ -1,4 +1,4 @@
-import type { PrismaClient } from "../database/generated/client.ts";
+import type { Prisma, PrismaClient } from "../database/generated/client.ts";
 import { networkOf, ONE_SITE } from "../users/network.ts";
 
 /** How many rows one statement changes, so that no lock is held for long. */
@@ -58,19 +58,14 @@ export async function forgetAddresses(
 }
 
 /** Drops the addresses of all events that are about this user or were brought about by them; says how many. */
-export async function forgetAddressesOf(prisma: PrismaClient, userId: string): Promise<number> {
-  let total = 0;
-  for (let found = BATCH_SIZE; found === BATCH_SIZE; total += found) {
-    const batch = await prisma.$queryRaw<Addressed[]>`
-      SELECT id::text, ip_address FROM session_event
-      WHERE ip_address IS NOT NULL AND (user_id = ${userId}::uuid OR actor_id = ${userId}::uuid)
-      LIMIT ${BATCH_SIZE}`;
-    found = batch.length;
-    const ids = batch.map((row) => row.id);
-    const nothing = ids.map(() => NOTHING);
-    if (found > 0) await writeToEvents(prisma, ids, nothing);
-  }
-  return total;
+export async function forgetAddressesOf(
+  transaction: Prisma.TransactionClient,
+  userId: string,
+): Promise<number> {
+  await transaction.$executeRaw`SELECT set_config('live_logout.retention', 'on', true)`;
+  return transaction.$executeRaw`
+    UPDATE session_event SET ip_address = NULL, ip_salt = NULL
+    WHERE ip_address IS NOT NULL AND (user_id = ${userId}::uuid OR actor_id = ${userId}::uuid)`;
 }
 
 /** What is no address, though a proxy said so, has no network and is dropped. */

@@ -55,10 +55,10 @@ export type DeletionOutcome =
 
 /**
  * Deletes a user with all that is theirs, which logs them out everywhere. What the log has of them stays, as P6 promises,
- * with an id that leads to nobody any more and without their addresses. Repeated after it was broken off it does the rest.
+ * with an id that leads to nobody any more and without their addresses. All of it happens, or nothing.
  */
 export async function deleteUser(prisma: PrismaClient, userId: string): Promise<DeletionOutcome> {
-  const outcome = await change(prisma, {}, async (transaction): Promise<DeletionOutcome> => {
+  return change(prisma, {}, async (transaction): Promise<DeletionOutcome> => {
     const administrators = await lockAdministrators(transaction);
     if (administrators.length === 1 && administrators[0] === userId) return { kind: "lastAdministrator" };
     const [user] = await transaction.$queryRaw<{ email: string }[]>`
@@ -66,9 +66,9 @@ export async function deleteUser(prisma: PrismaClient, userId: string): Promise<
     if (!user) return { kind: "notFound" };
     const revokedCount = await transaction.session.count({ where: { userId, revokedAt: null } });
     await transaction.pendingSignUp.deleteMany({ where: { email: user.email } });
+    // Before the deletion, which takes the lock of the log. Nobody logs in meanwhile: the user is locked.
+    await forgetAddressesOf(transaction, userId);
     await transaction.user.delete({ where: { id: userId } });
     return { kind: "deleted", revokedCount };
   });
-  if (outcome.kind !== "lastAdministrator") await forgetAddressesOf(prisma, userId);
-  return outcome;
 }

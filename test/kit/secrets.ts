@@ -11,8 +11,8 @@ const SECRETS = [
 ];
 
 /**
- * Fails if a secret stands in what the service logged. Every node and every process of every test is looked at when it ends,
- * so that a full run of the tests searches all that the service can be made to say.
+ * Fails if a secret stands in what the service logged. Each node in the process of a test, and each process that `startProcess`
+ * starts, is looked at when it ends. Those of the cluster tests, the demo and the command line are not.
  */
 export function expectNoSecret(lines: readonly string[]): void {
   for (const line of lines) {
