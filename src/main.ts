@@ -172,28 +172,26 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
 
     const trusted =
       config.trustedDocuments === undefined ? undefined : await readTrustedDocuments(config.trustedDocuments);
-    const graphql = createGraphQLServer(
-      {
-        log,
-        prisma,
-        passwords,
-        throttle: createThrottle(prisma, config),
-        roles,
-        directory,
-        feed,
-        now: databaseClock.now,
-        onLogin: metrics.onLogin,
-        logStatus: () => ({ head: String(recent.head()), stalenessMs: tail.stalenessMs() }),
-        signer,
-        catchUp,
-        rules,
-        lifetimes: config,
-        policies: config,
-      },
-      config,
-      trusted,
-    );
+    const operations = {
+      log,
+      prisma,
+      passwords,
+      throttle: createThrottle(prisma, config),
+      roles,
+      directory,
+      feed,
+      now: databaseClock.now,
+      onLogin: metrics.onLogin,
+      logStatus: () => ({ head: String(recent.head()), stalenessMs: tail.stalenessMs() }),
+      signer,
+      catchUp,
+      rules,
+      lifetimes: config,
+      policies: config,
+    };
+    const graphql = createGraphQLServer(operations, config, trusted);
     const webSockets = createWebSocketEndpoint({
+      operations,
       graphql,
       trusted,
       prisma,

@@ -1,8 +1,10 @@
+import { randomInt } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { WebSocket } from "ws";
 import type { Config } from "../config.ts";
-import { requestOrigin } from "../http/request-origin.ts";
-import type { Lease } from "../revocation/lease.ts";
+import { isFromBrowser, requestIdOf, requestOrigin } from "../http/request-origin.ts";
+import type { Lease, LeaseHolder } from "../revocation/lease.ts";
+import type { Origin } from "../sessions/login.ts";
 import type { Credentials } from "./context.ts";
 import {
   bearerToken,
@@ -11,12 +13,14 @@ import {
   presentedToken,
   resolveCredentials,
 } from "./credentials.ts";
+import { MessageMeter } from "./socket-limits.ts";
 
 /** Close codes and reasons; `docs/protocol.md` says what each makes a client do. */
 export const CLOSE = {
   badRequest: [4400, "Invalid message received"],
   sessionRevoked: (reason: string) => [4401, `Session revoked: ${reason}`],
   authenticationRequired: [4403, "Authentication required"],
+  initTimeout: [4408, "Connection initialisation timeout"],
   tooManyMessages: [1008, "Too many messages"],
   restarting: [1012, "Service restart"],
   tryLater: [1013, "Try again later"],
@@ -40,19 +44,54 @@ export interface ConnectionRooms extends Omit<CredentialRooms, "unusualActivity"
   readonly isTrusted: () => boolean;
 }
 
-/** One client's socket, with the lease that it lives by. */
-export class Connection {
-  readonly request: IncomingMessage;
+/** What is called when a connection's message cannot be handled. */
+type OnFailure = (error: unknown, connection: Connection) => void;
+
+/**
+ * One client's socket, with the lease that it lives by. Thousands are open at once, so each holds no more than it needs: no
+ * request, no timer, no closures of its own.
+ */
+export class Connection implements LeaseHolder {
+  readonly protocol: string;
+  readonly isBrowser: boolean;
+  readonly origin: Origin;
+  readonly requestId: string;
+  /** Where it counts as one more. */
+  readonly network: string;
+  readonly meter = new MessageMeter();
+  /** By `performance.now()`. */
+  readonly openedAt = performance.now();
+  /** It has not said `connection_init` yet. */
+  isSilent = true;
+  /** Tells graphql-ws that the socket is closed. */
+  onClosed: ((code: number, reason: string) => Promise<void>) | undefined;
   lease: Lease | undefined;
   presentedBy: PresentedToken["by"] | undefined;
+  /** Whether it counts as one of its user's. */
+  isCounted = false;
   readonly #socket: WebSocket;
-  readonly #handling = new Set<Promise<void>>();
+  /** Until credentials were looked for in it. */
+  #request: IncomingMessage | undefined;
+  #handle: ((message: string) => Promise<void>) | undefined;
+  /** How many messages are being handled. A subscription's is until it is over. */
+  #handled = 0;
+  #onIdle: (() => void) | undefined;
+  #awaitedPong: number | undefined;
   #isClosing = false;
-  #releases: (() => void)[] = [];
 
-  constructor(socket: WebSocket, request: IncomingMessage) {
+  constructor(
+    socket: WebSocket,
+    request: IncomingMessage,
+    { config, network }: { readonly config: Config; readonly network: string },
+  ) {
     this.#socket = socket;
-    this.request = request;
+    this.#request = request;
+    this.protocol = socket.protocol;
+    this.isBrowser = isFromBrowser(request);
+    this.origin = requestOrigin(request, config);
+    // A UUID as Node makes it is a rope of fourteen pieces, of which this makes one.
+    this.requestId = Buffer.from(requestIdOf(request, config)).toString();
+    this.network = network;
   }
 
   /** Whether it was told to close: nothing that it still sends is looked at. */
@@ -62,7 +101,7 @@ export class Connection {
 
   /** Whether operations are run for it. */
   get isServing(): boolean {
-    return !this.#isClosing && this.lease !== undefined && !this.lease.ended && !this.lease.isLost;
+    return !this.#isClosing && this.lease !== undefined && !this.lease.isOver;
   }
 
   get credentials(): Credentials {
@@ -77,42 +116,53 @@ export class Connection {
     rooms: ConnectionRooms,
     payload: Readonly<Record<string, unknown>> | undefined,
   ): Promise<void> {
-    const deadline = setTimeout(() => this.close(CLOSE.tryLater), INIT_TIMEOUT_MS);
+    const deadline = setTimeout(() => this.close(...CLOSE.tryLater), INIT_TIMEOUT_MS);
     const { config, isTrusted } = rooms;
     try {
-      const presented = presentedAtInit(payload, this.request, config);
+      const presented = this.#request && presentedAtInit(payload, this.#request, config);
+      this.#request = undefined;
       this.presentedBy = presented?.by;
       const credentials = await resolveCredentials(
         { ...rooms, unusualActivity: config.unusualActivity },
         presented,
-        requestOrigin(this.request, config),
+        this.origin,
         "connect",
       );
       // The client has the new token by now, or will when it comes back.
-      if (credentials.kind === "rotated") return this.close(CLOSE.tryLater);
-      if (credentials.kind === "anonymous") return this.close(CLOSE.authenticationRequired);
-      if (credentials.kind === "ended") return this.close(CLOSE.sessionRevoked(credentials.end.reason));
+      if (credentials.kind === "rotated") return this.close(...CLOSE.tryLater);
+      if (credentials.kind === "anonymous") return this.close(...CLOSE.authenticationRequired);
+      if (credentials.kind === "ended") return this.close(...CLOSE.sessionRevoked(credentials.end.reason));
       const { lease } = credentials;
       // The lease is registered before anything else is decided: an end from now on is heard, or seen below.
       this.lease = lease;
-      lease.signal.addEventListener("abort", () => void this.#sayFarewell(), { once: true });
+      lease.tellOver(this);
       if (this.#isClosing) return lease.release();
-      if (!isTrusted()) return this.close(CLOSE.tryLater);
+      if (!isTrusted()) return this.close(...CLOSE.tryLater);
       lease.markConnected();
     } finally {
       clearTimeout(deadline);
     }
   }
 
-  /** Remembers a message that is being handled, so that its last answers go out before a farewell's close. */
-  handling(handled: Promise<void>, onError: (error: unknown) => void): void {
-    const settled = handled.catch(onError).finally(() => this.#handling.delete(settled));
-    this.#handling.add(settled);
+  onMessage(handle: (message: string) => Promise<void>): void {
+    this.#handle = handle;
+  }
+
+  /** Handles a message. What is handled is remembered, so that its last answers go out before a farewell's close. */
+  async receive(message: string, onFailure: OnFailure): Promise<void> {
+    this.#handled += 1;
+    try {
+      await this.#handle?.(message);
+    } catch (error) {
+      onFailure(error, this);
+    }
+    this.#handled -= 1;
+    if (this.#handled === 0) this.#onIdle?.();
   }
 
   send(data: string): Promise<void> {
     // What is meant for a client that asks and does not read would fill the memory of all.
-    if (this.#socket.bufferedAmount > MAX_BUFFERED_BYTES) this.close(CLOSE.tryLater);
+    if (this.#socket.bufferedAmount > MAX_BUFFERED_BYTES) this.close(...CLOSE.tryLater);
     return new Promise((resolve) => {
       if (this.#socket.readyState !== this.#socket.OPEN) return resolve();
       // A failed send means that the socket is gone, which "close" tells.
@@ -120,7 +170,22 @@ export class Connection {
     });
   }
 
-  close([code, reason]: readonly [number, string]): void {
+  /** Pings the client. A peer that missed the last ping does not read, or is gone, however its TCP connection looks. */
+  ping(): void {
+    if (this.#awaitedPong === undefined) {
+      // The answer has to repeat a number, so that nobody can give it who has not read the question.
+      this.#awaitedPong = randomInt(1_000_000_000);
+      this.#socket.ping(String(this.#awaitedPong));
+    } else {
+      this.close(...CLOSE.tryLater);
+    }
+  }
+
+  pong(answer: string): void {
+    if (answer === String(this.#awaitedPong)) this.#awaitedPong = undefined;
+  }
+
+  close(code: number, reason: string): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#socket.close(code, reason);
@@ -128,16 +193,14 @@ export class Connection {
     setTimeout(() => this.#socket.terminate(), TERMINATE_AFTER_MS).unref();
   }
 
-  /** Takes what is to be given back when the connection is over; false if there is nothing, because there is no room. */
-  onRelease(release: (() => void) | undefined): boolean {
-    if (release) this.#releases.push(release);
-    return release !== undefined;
-  }
-
   release(): void {
     this.#isClosing = true;
-    for (const release of this.#releases.splice(0)) release();
     this.lease?.release();
+  }
+
+  /** Called by its lease. */
+  onOver(): void {
+    void this.#sayFarewell();
   }
 
   /**
@@ -148,12 +211,15 @@ export class Connection {
     if (this.#isClosing) return;
     const end = this.lease?.ended;
     // A lost session says nothing to complete: the client is to come back, and is told then what there is to tell.
-    if (!end) return this.close(CLOSE.tryLater);
-    const overdue = Promise.withResolvers<void>();
-    const timer = setTimeout(overdue.resolve, FAREWELL_MS);
-    await Promise.race([Promise.all(this.#handling), overdue.promise]);
-    clearTimeout(timer);
-    this.close(CLOSE.sessionRevoked(end.reason));
+    if (!end) return this.close(...CLOSE.tryLater);
+    if (this.#handled > 0) {
+      const idle = Promise.withResolvers<void>();
+      this.#onIdle = idle.resolve;
+      const timer = setTimeout(idle.resolve, FAREWELL_MS);
+      await idle.promise;
+      clearTimeout(timer);
+    }
+    this.close(...CLOSE.sessionRevoked(end.reason));
   }
 }
 

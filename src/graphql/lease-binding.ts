@@ -1,6 +1,6 @@
 import type { ExecutionResult } from "graphql";
 import { isAsyncIterable, type Plugin } from "graphql-yoga";
-import type { Lease } from "../revocation/lease.ts";
+import type { Lease, LeaseHolder } from "../revocation/lease.ts";
 import type { Context } from "./context.ts";
 import { serviceUnavailable, unauthenticated } from "./errors.ts";
 
@@ -58,12 +58,14 @@ async function unlessEnded<T>(
   context: Context,
 ): Promise<T | ExecutionResult> {
   // A socket's lease is older than its operation: before anything has an effect it is looked at again (P3).
-  if (!(await context.directory.confirm(lease)) || lease.signal.aborted) return refusal(lease);
+  if (!(await context.directory.confirm(lease)) || lease.isOver) return refusal(lease);
   const end = Promise.withResolvers<void>();
-  const onEnd = () => {
-    if (!context.outlivesLease) end.resolve();
+  const holder: LeaseHolder = {
+    onOver() {
+      if (!context.outlivesLease) end.resolve();
+    },
   };
-  lease.signal.addEventListener("abort", onEnd, { once: true });
+  lease.tellOver(holder);
   try {
     const executed = execute();
     const first = await Promise.race([executed.then((result) => ({ result })), end.promise]);
@@ -77,12 +79,12 @@ async function unlessEnded<T>(
     if (await context.directory.confirm(lease)) return first.result;
     return refusal(lease);
   } finally {
-    lease.signal.removeEventListener("abort", onEnd);
+    lease.forgetHolder(holder);
   }
 }
 
 /** Without an end in the log the session is lost to this node: whoever asks again is told what there is to tell. */
-function refusal(lease: Lease): ExecutionResult {
+export function refusal(lease: Lease): ExecutionResult {
   return { errors: [lease.isLost ? serviceUnavailable() : unauthenticated(lease.ended)] };
 }
 
@@ -102,7 +104,7 @@ function untilEnded<T>(
     if (!isOver) {
       isOver = true;
       clearTimeout(farewell);
-      lease.signal.removeEventListener("abort", onEnd);
+      lease.forgetHolder(holder);
       context.release();
       end.resolve(done);
       // Nobody waits for a source's last words, so its failure to say them must not end the process.
@@ -110,13 +112,15 @@ function untilEnded<T>(
     }
     return done;
   }
-  function onEnd(): void {
-    if (lease.isLost) context.cut();
-    if (context.outlivesLease && !lease.isLost) farewell = setTimeout(finish, FAREWELL_MS);
-    else void finish();
-  }
-  if (lease.signal.aborted) onEnd();
-  else lease.signal.addEventListener("abort", onEnd, { once: true });
+  const holder: LeaseHolder = {
+    onOver() {
+      if (lease.isLost) context.cut();
+      if (context.outlivesLease && !lease.isLost) farewell = setTimeout(finish, FAREWELL_MS);
+      else void finish();
+    },
+  };
+  if (lease.isOver) holder.onOver();
+  else lease.tellOver(holder);
   context.onGone(() => void finish());
 
   return {

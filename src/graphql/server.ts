@@ -19,12 +19,10 @@ import { acceptOnlyTrusted, type TrustedDocuments } from "./trusted-documents.ts
 const MAX_BODY_BYTES = 1_000_000;
 
 /** What a transport knows of one operation when Yoga asks for its context. */
-export interface TransportContext {
-  readonly req: IncomingMessage;
-  readonly res?: ServerResponse;
+export type TransportContext =
+  | { readonly req: IncomingMessage; readonly res: ServerResponse }
   /** Over WebSocket the connection, whose credentials were resolved once when it opened. */
-  readonly connection?: Pick<Connection, "credentials" | "presentedBy">;
-}
+  | { readonly connection: Connection };
 
 export type GraphQLServer = YogaServerInstance<TransportContext, Context>;
 
@@ -68,33 +66,46 @@ export function createGraphQLServer(
 }
 
 async function createContext(rooms: Rooms, config: Config, transport: TransportContext): Promise<Context> {
+  if ("connection" in transport) return createSocketContext(rooms, transport.connection);
   const { req, res } = transport;
-  const operation = {
-    isBrowser: isFromBrowser(req),
-    origin: requestOrigin(req, config),
-    outlivesLease: false,
-    loaders: createLoaders(rooms.prisma),
-  };
-  if (transport.connection || !res) {
-    const { credentials = { kind: "anonymous" }, presentedBy } = transport.connection ?? {};
-    const socket = { cookies: undefined, release() {}, onGone() {}, cut() {} };
-    return { ...rooms, ...operation, credentials, presentedBy, ...socket };
-  }
+  const origin = requestOrigin(req, config);
   const presented = presentedToken(req, config);
   const { unusualActivity } = config;
-  const credentials = await resolveCredentials(
-    { ...rooms, unusualActivity },
-    presented,
-    operation.origin,
-    "use",
-  );
-  const release = credentials.kind === "live" ? credentials.lease.release : () => {};
-  const onGone = (listener: () => void) => void (res.closed ? listener() : res.once("close", listener));
+  const credentials = await resolveCredentials({ ...rooms, unusualActivity }, presented, origin, "use");
   const cookies = createCookieJar(req, res, config);
   const isOver = credentials.kind === "anonymous" || credentials.kind === "ended";
   if (presented?.by === "cookie" && isOver) cookies.clear();
-  const request = { cookies, release, onGone, cut: () => void res.destroy() };
-  return { ...rooms, ...operation, credentials, presentedBy: presented?.by, ...request };
+  return {
+    ...rooms,
+    isBrowser: isFromBrowser(req),
+    origin,
+    outlivesLease: false,
+    loaders: createLoaders(rooms.prisma),
+    credentials,
+    presentedBy: presented?.by,
+    cookies,
+    release: credentials.kind === "live" ? () => credentials.lease.release() : () => {},
+    onGone: (listener) => void (res.closed ? listener() : res.once("close", listener)),
+    cut: () => void res.destroy(),
+  };
+}
+
+/** The context of an operation over WebSocket. */
+export function createSocketContext(rooms: Rooms, connection: Connection): Context {
+  const { isBrowser, origin, credentials, presentedBy } = connection;
+  return {
+    ...rooms,
+    isBrowser,
+    origin,
+    outlivesLease: false,
+    loaders: createLoaders(rooms.prisma),
+    credentials,
+    presentedBy,
+    cookies: undefined,
+    release() {},
+    onGone() {},
+    cut() {},
+  };
 }
 
 function createCookieJar(req: IncomingMessage, res: ServerResponse, config: Config): CookieJar {

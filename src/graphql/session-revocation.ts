@@ -1,5 +1,7 @@
+import type { FollowedKey } from "../revocation/followers.ts";
 import { messageFor } from "../revocation/reasons.ts";
 import type { SessionEnd } from "../revocation/session-end.ts";
+import type { Snapshot } from "../revocation/snapshot.ts";
 import { builder } from "./builder.ts";
 import { requireLease } from "./context.ts";
 import { RevocationReasonEnum } from "./session.ts";
@@ -11,6 +13,14 @@ const RevocationScopeEnum = builder.enumType("RevocationScope", {
     MINE: { description: "All sessions of its user." },
   } as const,
 });
+
+/** Whose ends one hears of who asks with this scope. */
+export function keyToFollow(
+  { session, user }: Snapshot,
+  scope: "CURRENT" | "MINE" | null | undefined,
+): FollowedKey {
+  return scope === "MINE" ? { userId: user.id } : { sessionId: session.id };
+}
 
 const SessionRevocation = builder.objectRef<SessionEnd>("SessionRevocation").implement({
   description: "A session was revoked.",
@@ -42,9 +52,8 @@ builder.subscriptionField("sessionRevoked", (t) =>
       const lease = requireLease(context);
       context.outlivesLease = true;
       lease.markConnected();
-      const { session, user } = lease.current;
-      const key = scope === "MINE" ? { userId: user.id } : { sessionId: session.id };
-      return context.directory.follow(key, session.id);
+      const key = keyToFollow(lease.current, scope);
+      return context.directory.follow(key, lease.current.session.id, (end) => end);
     },
     resolve: (end) => end,
   }),

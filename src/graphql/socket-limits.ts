@@ -8,8 +8,10 @@ const WINDOW_MS = 1_000;
 
 /** How many there are of each, with an end to it. */
 export interface Quota {
-  /** Counts one more; gives back what takes it off again, or undefined if there are as many as there may be. */
-  readonly take: (key: string) => (() => void) | undefined;
+  /** Counts one more; false: there are as many as there may be. */
+  readonly take: (key: string) => boolean;
+  /** Takes one off again. */
+  readonly giveBack: (key: string) => void;
 }
 
 export function createQuota(most: number): Quota {
@@ -17,34 +19,33 @@ export function createQuota(most: number): Quota {
   return {
     take(key) {
       const count = counts.get(key) ?? 0;
-      if (count >= most) return undefined;
+      if (count >= most) return false;
       counts.set(key, count + 1);
-      let isTaken = true;
-      return () => {
-        if (!isTaken) return;
-        isTaken = false;
-        const left = (counts.get(key) ?? 1) - 1;
-        // Nothing is remembered of whoever has gone.
-        if (left === 0) counts.delete(key);
-        else counts.set(key, left);
-      };
+      return true;
+    },
+    giveBack(key) {
+      const left = (counts.get(key) ?? 1) - 1;
+      // Nothing is remembered of whoever has gone.
+      if (left === 0) counts.delete(key);
+      else counts.set(key, left);
     },
   };
 }
 
-/** Counts a socket's messages; false: there are more of them than any client has to say. */
-export function createMessageMeter(elapsedMs: () => number = () => performance.now()): () => boolean {
-  let windowStart = 0;
-  let count = 0;
-  return () => {
-    const now = elapsedMs();
-    if (now - windowStart >= WINDOW_MS) {
-      windowStart = now;
-      count = 0;
+/** Counts a socket's messages. */
+export class MessageMeter {
+  #windowStart = 0;
+  #count = 0;
+
+  /** One more, at this time in milliseconds; false: there are more of them than any client has to say. */
+  count(now: number): boolean {
+    if (now - this.#windowStart >= WINDOW_MS) {
+      this.#windowStart = now;
+      this.#count = 0;
     }
-    count += 1;
-    return count <= MAX_MESSAGES;
-  };
+    this.#count += 1;
+    return this.#count <= MAX_MESSAGES;
+  }
 }
 
 export function tooManyOperations(): GraphQLError {

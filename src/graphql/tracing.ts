@@ -26,6 +26,17 @@ export function traceOperations(): Plugin {
   };
 }
 
+/** The same span for a subscription that does not go through the plugins. */
+export async function traceSubscribing<T>(
+  args: Pick<ExecutionArgs, "document">,
+  subscribe: () => Promise<T>,
+): Promise<T> {
+  const span = startSpan(args);
+  const result = await context.with(trace.setSpan(context.active(), span), subscribe);
+  endSpan(span, result);
+  return result;
+}
+
 function startSpan({ document, operationName }: Pick<ExecutionArgs, "document" | "operationName">): Span {
   const operation = getOperationAST(document, operationName);
   const type = operation?.operation ?? "query";

@@ -1,19 +1,20 @@
-import { randomInt } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
-import type { ExecutionArgs, GraphQLError } from "graphql";
+import type { DocumentNode, ExecutionArgs, GraphQLError } from "graphql";
 import { handleProtocols, makeServer, type SubscribePayload } from "graphql-ws";
 import type { Logger } from "pino";
-import { type RawData, type WebSocket, WebSocketServer } from "ws";
-import { clientAddress, requestIdOf } from "../http/request-origin.ts";
+import { type RawData, WebSocket, WebSocketServer } from "ws";
+import { clientAddress } from "../http/request-origin.ts";
 import { withRequestId } from "../log.ts";
 import { networkOf, ONE_CLIENT } from "../users/network.ts";
 import { CLOSE, Connection, type ConnectionRooms, INIT_TIMEOUT_MS } from "./connection.ts";
+import type { Rooms } from "./context.ts";
 import { createErrorMask, unauthenticated } from "./errors.ts";
-import type { GraphQLServer, TransportContext } from "./server.ts";
-import { createMessageMeter, createQuota, MAX_OPERATIONS, tooManyOperations } from "./socket-limits.ts";
+import type { GraphQLServer } from "./server.ts";
+import { createQuota, MAX_OPERATIONS, tooManyOperations } from "./socket-limits.ts";
 import { documentIdOf, type TrustedDocuments } from "./trusted-documents.ts";
+import { createWaitingOperations } from "./waiting-clients.ts";
 
 /** Larger messages are closed with 1009. */
 const MAX_MESSAGE_BYTES = 65_536;
@@ -21,8 +22,9 @@ const MAX_MESSAGE_BYTES = 65_536;
 const MAX_FRAGMENTS = 128;
 /** A node that stops closes one socket in this time, as long as it has time enough. */
 const DRAIN_PACE_MS = 2;
-/** How often a client is pinged; it has as long to answer. */
+/** Every client is pinged in this time, a group of them at each pulse; it has as long to answer. */
 const KEEP_ALIVE_MS = 12_000;
+const PULSE_MS = 500;
 
 export interface WebSocketEndpoint {
   /** How many sockets are open. */
@@ -39,10 +41,17 @@ export interface WebSocketEndpoint {
 }
 
 interface WebSocketRooms extends ConnectionRooms {
+  /** What resolvers may use. */
+  readonly operations: Rooms;
   readonly graphql: GraphQLServer;
   /** Undefined: any document is run. */
   readonly trusted: TrustedDocuments | undefined;
   readonly log: Logger;
+}
+
+/** A socket that knows whose it is, so that its listeners can be the same functions for all. */
+class ClientSocket extends WebSocket {
+  connection: Connection | undefined;
 }
 
 /** GraphQL over WebSocket, by the protocol graphql-transport-ws only. */
@@ -53,9 +62,12 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
   const { config } = rooms;
   const byNetwork = createQuota(config.socketsPerAddress);
   const byUser = createQuota(config.socketsPerUser);
+  const waitingOperation = createWaitingOperations(rooms.operations);
+  const pulse = createPulse();
   let isDraining = false;
 
-  const sockets = new WebSocketServer({
+  const sockets = new WebSocketServer<typeof ClientSocket>({
+    WebSocket: ClientSocket,
     noServer: true,
     clientTracking: false,
     maxPayload: MAX_MESSAGE_BYTES,
@@ -64,110 +76,157 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
     handleProtocols: (protocols) => handleProtocols(protocols),
   });
 
-  const protocol = makeServer<Record<string, unknown>, { readonly connection: Connection }>({
-    connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+  const protocol = makeServer<Record<string, unknown>, Connection>({
+    // Its timer would be kept for as long as the socket: the pulse does it.
+    connectionInitWaitTimeout: 0,
     async onConnect(context) {
-      const { connection } = context.extra;
+      const { extra: connection, connectionParams } = context;
+      connection.isSilent = false;
+      // It holds the token, which nobody needs any more.
+      (context as { connectionParams?: unknown }).connectionParams = undefined;
       // Thrown, an error would become 4500, after which a client never returns: that must not log anybody off.
       try {
-        await connection.authenticate(rooms, context.connectionParams);
+        await connection.authenticate(rooms, connectionParams);
       } catch (error) {
         maskError(error);
-        connection.close(CLOSE.tryLater);
+        connection.close(...CLOSE.tryLater);
       }
-      if (connection.lease?.ended) connection.close(CLOSE.sessionRevoked(connection.lease.ended.reason));
-      if (connection.lease?.isLost) connection.close(CLOSE.tryLater);
-      if (
-        connection.isServing &&
-        connection.lease &&
-        !connection.onRelease(byUser.take(connection.lease.current.user.id))
-      ) {
-        connection.close(CLOSE.tryLater);
+      const { lease } = connection;
+      if (lease?.ended) connection.close(...CLOSE.sessionRevoked(lease.ended.reason));
+      if (lease?.isLost) connection.close(...CLOSE.tryLater);
+      if (connection.isServing && lease) {
+        connection.isCounted = byUser.take(lease.current.user.id);
+        if (!connection.isCounted) connection.close(...CLOSE.tryLater);
       }
       // `false` also closes, which after our own close does nothing.
       return connection.isServing;
     },
-    async onSubscribe(context, _id, payload) {
-      const { connection } = context.extra;
+    async onSubscribe({ extra: connection, subscriptions }, _id, payload) {
       // graphql-ws itself handles the messages of a socket that is closing: the lease decides, each time.
       if (!connection.isServing) return [unauthenticated(connection.lease?.ended)];
       // Its own is among them already.
-      if (Object.keys(context.subscriptions).length > MAX_OPERATIONS) return [tooManyOperations()];
+      if (Object.keys(subscriptions).length > MAX_OPERATIONS) return [tooManyOperations()];
       connection.lease?.markUsed();
       try {
         // The protocol wants a text: where a document is named by its id, it is empty.
         const query = payload.query || (rooms.trusted?.find(documentIdOf({ ...payload }) ?? "") ?? "");
-        return await prepareOperation(graphql, connection, { ...payload, query });
+        return await prepareOperation(connection, { ...payload, query });
       } catch (error) {
         // An operation's mistake is that operation's error; stock graphql-ws closes the socket with 4500.
         return [maskError(error)];
+      } finally {
+        // graphql-ws keeps the payload as long as a subscription lasts. The document is known by now.
+        (payload as { query: string }).query = "";
       }
     },
     execute: (args) => (args as PreparedOperation).rootValue.execute(args),
     subscribe: (args) => (args as PreparedOperation).rootValue.subscribe(args),
   });
 
-  sockets.on("connection", (socket: WebSocket, request: IncomingMessage) => {
-    const connection = new Connection(socket, request);
-    const requestId = requestIdOf(request, config);
+  /** Runs an operation through the same plugins as HTTP, as Yoga documents for graphql-ws. */
+  async function prepareOperation(
+    connection: Connection,
+    payload: SubscribePayload,
+  ): Promise<PreparedOperation | readonly GraphQLError[]> {
+    const enveloped = graphql.getEnveloped({ connection, params: payload });
+    const { schema } = enveloped;
+    const document: DocumentNode = enveloped.parse(payload.query);
+    const errors: readonly GraphQLError[] = enveloped.validate(schema, document);
+    if (errors.length > 0) return errors;
+    const waiting = waitingOperation({ schema, document });
+    const operationName = payload.operationName ?? null;
+    if (waiting) return { schema, document, operationName, contextValue: connection, rootValue: waiting };
+    return {
+      schema,
+      document,
+      operationName,
+      variableValues: payload.variables ?? null,
+      contextValue: await enveloped.contextFactory(),
+      rootValue: { execute: enveloped.execute, subscribe: enveloped.subscribe },
+    };
+  }
+
+  function begin(socket: ClientSocket, request: IncomingMessage, network: string): void {
+    const connection = new Connection(socket, request, { config, network });
+    socket.connection = connection;
     connections.add(connection);
-    const isWithinRate = createMessageMeter();
-    socket.on("error", (error) => log.debug({ err: error }, "a client broke the WebSocket protocol"));
-    // ws answers by itself, and cuts off whoever does not wait for its answers.
-    socket.on("ping", () => {
-      if (!isWithinRate()) connection.close(CLOSE.tooManyMessages);
-    });
-    const closed = protocol.opened(
-      {
-        protocol: socket.protocol,
-        send: (data) => connection.send(data),
-        close: (code = CLOSE.badRequest[0], reason = "") => connection.close([code, reason]),
-        onMessage: (handle) => {
-          socket.on("message", (data, isBinary) => {
-            if (connection.isClosing) return;
-            if (!isWithinRate()) return connection.close(CLOSE.tooManyMessages);
-            if (isBinary) return connection.close(CLOSE.badRequest);
-            connection.handling(
-              withRequestId(requestId, () => handle(text(data))),
-              (error) => {
-                if (isOfServersKind(error)) return connection.close(CLOSE.badRequest);
-                maskError(error);
-                connection.close(CLOSE.tryLater);
-              },
-            );
-          });
-        },
-      },
-      { connection },
-    );
+    connection.onClosed = protocol.opened(connection, connection);
+    socket
+      .on("error", onError)
+      .on("message", onMessage)
+      .on("ping", onPing)
+      .on("pong", onPong)
+      .on("close", onClose);
+    pulse.add(connection);
     // Not refused before the upgrade: the stock client takes a failed upgrade for final.
-    if (isDraining) connection.close(CLOSE.restarting);
-    if (connections.size > config.sockets) connection.close(CLOSE.tryLater);
-    const stopKeepAlive = keepAlive(socket, () => connection.close(CLOSE.tryLater));
-    socket.once("close", (code, reason) => {
-      stopKeepAlive();
-      connections.delete(connection);
-      connection.release();
-      closed(code, String(reason)).catch(maskError);
-    });
-  });
+    if (isDraining) connection.close(...CLOSE.restarting);
+    if (connections.size > config.sockets) connection.close(...CLOSE.tryLater);
+  }
+
+  // Each of these is there once, not for each socket.
+  function onError(error: Error): void {
+    log.debug({ err: error }, "a client broke the WebSocket protocol");
+  }
+
+  function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+    const { connection } = this as ClientSocket;
+    if (!connection || connection.isClosing) return;
+    if (!connection.meter.count(performance.now())) connection.close(...CLOSE.tooManyMessages);
+    else if (isBinary) connection.close(...CLOSE.badRequest);
+    else void withRequestId(connection.requestId, () => connection.receive(text(data), onFailure));
+  }
+
+  function onFailure(error: unknown, connection: Connection): void {
+    if (isOfServersKind(error)) {
+      connection.close(...CLOSE.badRequest);
+    } else {
+      maskError(error);
+      connection.close(...CLOSE.tryLater);
+    }
+  }
+
+  // ws answers by itself, and cuts off whoever does not wait for its answers.
+  function onPing(this: WebSocket): void {
+    const { connection } = this as ClientSocket;
+    if (!connection?.meter.count(performance.now())) connection?.close(...CLOSE.tooManyMessages);
+  }
+
+  function onClose(this: WebSocket, code: number, reason: Buffer): void {
+    const { connection } = this as ClientSocket;
+    if (!connection) return;
+    connections.delete(connection);
+    pulse.forget(connection);
+    byNetwork.giveBack(connection.network);
+    if (connection.isCounted && connection.lease) byUser.giveBack(connection.lease.current.user.id);
+    connection.release();
+    connection.onClosed?.(code, String(reason)).catch(maskError);
+  }
+
+  function onPong(this: WebSocket, answer: Buffer): void {
+    (this as ClientSocket).connection?.pong(String(answer));
+  }
 
   return {
     count: () => connections.size,
     upgrade(request, socket, head) {
       // Of so many of one address no socket is made: it is a flood, or a setting that is too low.
-      const leave = byNetwork.take(networkOf(clientAddress(request, config) ?? "", ONE_CLIENT));
-      if (!leave) {
+      const network = networkOf(clientAddress(request, config) ?? "", ONE_CLIENT);
+      if (!byNetwork.take(network)) {
         socket.end(
           "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
         );
         return;
       }
-      socket.once("close", leave);
-      sockets.handleUpgrade(request, socket, head, (client) => sockets.emit("connection", client, request));
+      let client: ClientSocket | undefined;
+      sockets.handleUpgrade(request, socket, head, (upgraded) => {
+        client = upgraded;
+      });
+      // Otherwise ws has refused it, and answered.
+      if (client) begin(client, request, network);
+      else byNetwork.giveBack(network);
     },
     closeAllUntrusted() {
-      for (const connection of connections) connection.close(CLOSE.tryLater);
+      for (const connection of connections) connection.close(...CLOSE.tryLater);
     },
     async drain(withinMs) {
       isDraining = true;
@@ -176,7 +235,7 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
       await Promise.all(
         all.map(async (connection, index) => {
           await pause(index * paceMs);
-          connection.close(CLOSE.restarting);
+          connection.close(...CLOSE.restarting);
         }),
       );
     },
@@ -187,27 +246,6 @@ type PreparedOperation = ExecutionArgs & {
   readonly rootValue: Pick<ReturnType<GraphQLServer["getEnveloped"]>, "execute" | "subscribe">;
 };
 
-/** Runs an operation through the same plugins as HTTP, as Yoga documents for graphql-ws. */
-async function prepareOperation(
-  graphql: GraphQLServer,
-  connection: Connection,
-  payload: SubscribePayload,
-): Promise<PreparedOperation | readonly GraphQLError[]> {
-  const transport: TransportContext = { req: connection.request, connection };
-  const enveloped = graphql.getEnveloped({ ...transport, params: payload });
-  const document = enveloped.parse(payload.query);
-  const errors: readonly GraphQLError[] = enveloped.validate(enveloped.schema, document);
-  if (errors.length > 0) return errors;
-  return {
-    schema: enveloped.schema,
-    document,
-    operationName: payload.operationName ?? null,
-    variableValues: payload.variables ?? null,
-    contextValue: await enveloped.contextFactory(),
-    rootValue: { execute: enveloped.execute, subscribe: enveloped.subscribe },
-  };
-}
-
 /** Whether a client sent what only servers send, such as `next`: graphql-ws has no other answer to it than to throw. */
 function isOfServersKind(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith("Unexpected message of type ");
@@ -217,19 +255,38 @@ function text(data: RawData): string {
   return Array.isArray(data) ? Buffer.concat(data).toString() : data.toString();
 }
 
-/**
- * Pings. A peer that missed one does not read, or is gone, however its TCP connection looks. The answer has to repeat a
- * number, so that nobody can give it who has not read the question.
- */
-function keepAlive(socket: WebSocket, onSilence: () => void): () => void {
-  let awaited: string | undefined;
-  socket.on("pong", (data) => {
-    if (String(data) === awaited) awaited = undefined;
-  });
-  const timer = setInterval(() => {
-    if (awaited !== undefined) return onSilence();
-    awaited = String(randomInt(1_000_000_000));
-    socket.ping(awaited);
-  }, KEEP_ALIVE_MS);
-  return () => clearInterval(timer);
+/** What every connection needs done from time to time, by one timer for all of them. */
+function createPulse() {
+  const groups = Array.from({ length: KEEP_ALIVE_MS / PULSE_MS }, () => new Set<Connection>());
+  /** Those that have not said `connection_init` yet, in the order in which they came. */
+  const silent = new Set<Connection>();
+  let turn = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  function beat(): void {
+    for (const connection of groups[turn] ?? []) connection.ping();
+    turn = (turn + 1) % groups.length;
+    const now = performance.now();
+    for (const connection of silent) {
+      if (!connection.isSilent) silent.delete(connection);
+      else if (now - connection.openedAt < INIT_TIMEOUT_MS) break;
+      else connection.close(...CLOSE.initTimeout);
+    }
+  }
+
+  return {
+    add(connection: Connection): void {
+      // Of all groups it is the longest until this one's turn.
+      groups[(turn + groups.length - 1) % groups.length]?.add(connection);
+      silent.add(connection);
+      timer ??= setInterval(beat, PULSE_MS);
+    },
+    forget(connection: Connection): void {
+      silent.delete(connection);
+      for (const group of groups) group.delete(connection);
+      if (groups.some(({ size }) => size > 0)) return;
+      clearInterval(timer);
+      timer = undefined;
+    },
+  };
 }

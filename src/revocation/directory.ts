@@ -1,7 +1,7 @@
 import pLimit from "p-limit";
 import { createDueTimes } from "./due-times.ts";
-import { createFollowers, type FollowedKey, type SessionEnds } from "./followers.ts";
-import type { Lease, ServedSession } from "./lease.ts";
+import { createFollowers, type Followers } from "./followers.ts";
+import type { Lease, LeaseHooks, ServedSession } from "./lease.ts";
 import type { SessionEvent } from "./log.ts";
 import { toRevocationReason } from "./reasons.ts";
 import type { RecentEvents } from "./recent-events.ts";
@@ -62,7 +62,7 @@ export interface Directory {
   readonly doubt: (log: "same" | "another") => void;
   /** Whether a lease may be trusted now; while memory is not fresh, or is in doubt, this asks the database. */
   readonly confirm: (lease: Lease) => Promise<boolean>;
-  readonly follow: (key: FollowedKey, ownSessionId: string) => SessionEnds;
+  readonly follow: Followers["follow"];
   readonly isOnline: (sessionId: string) => boolean;
   /** How many sessions hold an open live connection here. */
   readonly countOnline: () => number;
@@ -80,6 +80,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
   /** Sessions that were ended here before their event was read, so that followers hear of each once. */
   const endedBeforeEvent = new Set<string>();
   const verifying = pLimit(VERIFIED_AT_ONCE);
+  const leaseHooks: LeaseHooks = { onReleased: sessions.tidy, onConnected: schedule, onUsed: noteUse };
   const dueTimes = createDueTimes<ServedSession>({
     now: options.now,
     isWanted: (served) => served.connections > 0,
@@ -205,7 +206,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
     if (purpose === "use") noteUse(served);
     sessions.touch(served);
     // Room is made when a lease is released, not before: whoever loads a session takes a lease on it next.
-    return served.lease({ onReleased: sessions.tidy, onConnected: schedule, onUsed: noteUse });
+    return served.lease(leaseHooks);
   }
 
   return {

@@ -1,6 +1,6 @@
 import type { RevocationReason } from "./reasons.ts";
 
-/** That a session ended, and why. The `reason` of a lease's signal, and what subscribers are told. */
+/** That a session ended, and why: what subscribers are told. */
 export interface SessionEnd {
   readonly sessionId: string;
   readonly userId: string;

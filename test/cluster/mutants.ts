@@ -101,16 +101,17 @@ function isTrustedForEver(lease: Lease): boolean {
 }
 
 function trustedForEver(lease: Lease): Lease {
-  const { signal } = new AbortController();
   const forEver: Lease = {
     current: lease.current,
-    signal,
     ended: undefined,
     isLost: false,
+    isOver: false,
     isDoubted: false,
-    markConnected: lease.markConnected,
-    markUsed: lease.markUsed,
-    release: lease.release,
+    tellOver() {},
+    forgetHolder() {},
+    markConnected: () => lease.markConnected(),
+    markUsed: () => lease.markUsed(),
+    release: () => lease.release(),
   };
   trusted.add(forEver);
   return forEver;

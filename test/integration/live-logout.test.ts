@@ -373,18 +373,13 @@ describe("a client that leaves before it has its answer", () => {
         const { lease } = resolution;
         let isReleased = false;
         await gate.opened;
-        return {
-          kind: "live",
-          lease: Object.create(lease, {
-            release: {
-              value() {
-                if (!isReleased) held -= 1;
-                isReleased = true;
-                lease.release();
-              },
-            },
-          }),
+        const release = lease.release.bind(lease);
+        lease.release = () => {
+          if (!isReleased) held -= 1;
+          isReleased = true;
+          release();
         };
+        return resolution;
       },
     });
     const node = await startTestNode("postgres", { wrapDirectory });

@@ -241,16 +241,14 @@ describe("a subscriber that does not read", () => {
 describe("the feed of a support user whose role is taken", () => {
   test("tells nothing more, even while the socket's close is held back", async () => {
     let isHeld = false;
-    // The lease keeps its signal to itself, as if the close were on its way for ever.
+    // The lease tells nobody that it is over, as if the close were on its way for ever.
     const wrapDirectory = (directory: Directory): Directory => ({
       ...directory,
       async resolve(tokenHash, purpose) {
         const resolution = await directory.resolve(tokenHash, purpose);
         if (resolution.kind !== "live" || !isHeld) return resolution;
-        const { lease } = resolution;
-        const signal = new AbortController().signal;
-        const held = Object.create(lease, { signal: { value: signal } }) as typeof lease;
-        return { kind: "live", lease: held };
+        resolution.lease.tellOver = () => {};
+        return resolution;
       },
     });
     const node = await startTestNode("postgres", { wrapDirectory });

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { createMessageMeter } from "../../src/graphql/socket-limits.ts";
+import { MessageMeter } from "../../src/graphql/socket-limits.ts";
 import { signUp, type TestUser } from "../kit/client.ts";
 import { eventually, within } from "../kit/deadline.ts";
 import { metricOf, scrape } from "../kit/metrics.ts";
@@ -143,11 +143,11 @@ describe("the limits of sockets", () => {
 
   test("of messages begin anew each second", () => {
     let now = 0;
-    const isWithinRate = createMessageMeter(() => now);
-    const burst = () => Array.from({ length: 201 }, isWithinRate);
+    const meter = new MessageMeter();
+    const burst = () => Array.from({ length: 201 }, () => meter.count(now));
     expect(burst().lastIndexOf(true)).toBe(199);
     now = 999;
-    expect(isWithinRate()).toBe(false);
+    expect(meter.count(now)).toBe(false);
     now = 1_000;
     expect(burst().lastIndexOf(true)).toBe(199);
   });

@@ -146,7 +146,7 @@ describe("the directory", () => {
       directory.doubt("another");
       await turn();
       expect(lease).toMatchObject({ isLost: true, ended: undefined });
-      expect(lease.signal.aborted).toBe(true);
+      expect(lease.isOver).toBe(true);
       expect(await directory.resolve(session.tokenHash, "use")).toEqual({ kind: "unknown" });
     });
 
@@ -201,7 +201,7 @@ describe("the directory", () => {
     const session = store.insert();
     const leases = await Promise.all([1, 2, 3].map(() => leaseOf(directory, session)));
     expect(store.loads()).toBe(1);
-    expect(new Set(leases.map((lease) => lease.signal)).size).toBe(1);
+    expect(new Set(leases.map((lease) => lease.current)).size).toBe(1);
   });
 
   test("does not know a token that is not in the database", async () => {
@@ -213,10 +213,16 @@ describe("the directory", () => {
     const { store, directory } = setUp();
     const session = store.insert();
     const [one, two] = [await leaseOf(directory, session), await leaseOf(directory, session)];
+    const told: unknown[] = [];
+    for (const lease of [one, two]) lease.tellOver({ onOver: () => told.push(lease.ended?.reason) });
+    const takenBack = { onOver: () => told.push("one that was taken back") };
+    one.tellOver(takenBack);
+    one.forgetHolder(takenBack);
     revoke(store, directory, session, "ROLE_CHANGED");
+    // In the same turn: whoever holds a lease is told before anything else can happen.
+    expect(told).toEqual(["ROLE_CHANGED", "ROLE_CHANGED"]);
     for (const lease of [one, two]) {
-      expect(lease.signal.aborted).toBe(true);
-      expect(lease.signal.reason).toBe(lease.ended);
+      expect(lease.isOver).toBe(true);
       expect(lease.ended).toMatchObject({ sessionId: session.id, reason: "ROLE_CHANGED" });
     }
     expect(await directory.resolve(session.tokenHash, "use")).toMatchObject({
@@ -289,7 +295,8 @@ describe("the directory", () => {
     expect(lease.current.session.tokenHash).toBe("rotated");
     expect(lease.ended).toBeUndefined();
     expect(await directory.resolve(session.tokenHash, "use")).toEqual({ kind: "unknown" });
-    expect((await leaseOf(directory, { ...session, tokenHash: "rotated" })).signal).toBe(lease.signal);
+    const another = await leaseOf(directory, { ...session, tokenHash: "rotated" });
+    expect(another.current).toBe(lease.current);
   });
 
   test("an event of a type that only a newer version knows makes the session be read again", async () => {
@@ -393,7 +400,7 @@ describe("the directory", () => {
       const { store, clock, directory } = setUp();
       const userId = randomUUID();
       const [own, other] = [store.insert({ userId }), store.insert({ userId })];
-      const ends = directory.follow({ userId }, own.id);
+      const ends = directory.follow({ userId }, own.id, (end) => end);
       const lease = await leaseOf(directory, other);
       clock.isFresh = false;
       store.update(other.id, { revokedAt: new Date(NOW), revocationReason: "POLICY" });
