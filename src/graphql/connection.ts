@@ -136,7 +136,7 @@ export class Connection implements LeaseHolder {
       // The lease is registered before anything else is decided: an end from now on is heard, or seen below.
       this.lease = lease;
       lease.tellOver(this);
-      if (this.#isClosing) return lease.release();
+      if (this.#isClosing) return this.release();
       if (!isTrusted()) return this.close(...CLOSE.tryLater);
       lease.markConnected();
     } finally {
@@ -195,6 +195,8 @@ export class Connection implements LeaseHolder {
 
   release(): void {
     this.#isClosing = true;
+    // The session goes on, and would hold on to every connection that it ever had.
+    this.lease?.forgetHolder(this);
     this.lease?.release();
   }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { LogoutDocument } from "../../src/client/generated/graphql.ts";
 import type { Directory } from "../../src/revocation/directory.ts";
+import type { LeaseHolder } from "../../src/revocation/lease.ts";
 import { createTestClient, logIn, signUp, type TestUser } from "../kit/client.ts";
 import { eventually, within } from "../kit/deadline.ts";
 import { startTestNode, type TestNode } from "../kit/node.ts";
@@ -277,4 +278,43 @@ describe("a session that ends while its socket is being opened (the subscribing 
     expect(client.received).toHaveLength(1);
     client.socket.destroy();
   });
+});
+
+test("a session remembers none of the connections that are over, however many it had", async () => {
+  // Whoever is to be told of the session's end, and with them their sockets and all that they hold.
+  const holders = new Set<LeaseHolder>();
+  const wrapDirectory = (directory: Directory): Directory => ({
+    ...directory,
+    async resolve(tokenHash, purpose) {
+      const resolution = await directory.resolve(tokenHash, purpose);
+      if (resolution.kind !== "live" || purpose !== "connect") return resolution;
+      const { lease } = resolution;
+      const [tell, forget] = [lease.tellOver.bind(lease), lease.forgetHolder.bind(lease)];
+      lease.tellOver = (holder) => {
+        holders.add(holder);
+        tell(holder);
+      };
+      lease.forgetHolder = (holder) => {
+        holders.delete(holder);
+        forget(holder);
+      };
+      return resolution;
+    },
+  });
+  const node = await startTestNode("postgres", { wrapDirectory });
+  onTestFinished(() => node.stop());
+  const user = await signUp(node.url);
+  for (const leave of ["close", "destroy"] as const) {
+    const client = await openRawWebSocket(node.url);
+    client.send({ type: "connection_init", payload: { authorization: `Bearer ${user.token}` } });
+    await client.next("connection_ack");
+    client.send({ ...SUBSCRIBE, id: "wait" });
+    client.send({ type: "subscribe", id: "probe", payload: { query: "{ viewer { id } }" } });
+    await client.next("complete");
+    expect(holders.size).toBe(1);
+    if (leave === "close") client.sendFrame("close", Buffer.from([0x03, 0xe8]));
+    else client.socket.destroy();
+    await eventually("it is forgotten", () => holders.size === 0);
+    client.socket.destroy();
+  }
 });
