@@ -156,9 +156,16 @@ async function openListener(connection: pg.ClientConfig, options: ListenerOption
   client.on("notification", options.onNotification);
   await client.connect();
   await client.query(`LISTEN ${pg.escapeIdentifier(options.channel)}`);
+  const names = new Map<string, string>();
   return {
     async query(text, values) {
-      const result = await client.query(text, [...values]);
+      // Prepared: the same few statements are run again and again, and planning takes as long as running them.
+      let name = names.get(text);
+      if (name === undefined) {
+        name = `listener ${names.size + 1}`;
+        names.set(text, name);
+      }
+      const result = await client.query({ name, text, values: [...values] });
       return result.rows;
     },
     async close() {

@@ -10,13 +10,22 @@ export interface Loaders {
 export function createLoaders(prisma: PrismaClient): Loaders {
   // Batched but not remembered: a subscription lives long, and what it tells is to be as it is then.
   const options = { cache: false } as const;
+  let users: Loaders["users"] | undefined;
+  let sessions: Loaders["sessions"] | undefined;
+  // Most operations need none of them.
   return {
-    users: new DataLoader(async (ids) => {
-      return inOrder(ids, await prisma.user.findMany({ where: { id: { in: [...new Set(ids)] } } }));
-    }, options),
-    sessions: new DataLoader(async (ids) => {
-      return inOrder(ids, await prisma.session.findMany({ where: { id: { in: [...new Set(ids)] } } }));
-    }, options),
+    get users() {
+      users ??= new DataLoader(async (ids: readonly string[]) => {
+        return inOrder(ids, await prisma.user.findMany({ where: { id: { in: [...new Set(ids)] } } }));
+      }, options);
+      return users;
+    },
+    get sessions() {
+      sessions ??= new DataLoader(async (ids: readonly string[]) => {
+        return inOrder(ids, await prisma.session.findMany({ where: { id: { in: [...new Set(ids)] } } }));
+      }, options);
+      return sessions;
+    },
   };
 }
 

@@ -94,6 +94,17 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
   });
 
   async function answerRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (log.isLevelEnabled("debug")) logWhenAnswered(request, response);
+    try {
+      await route(request, response);
+    } catch (error) {
+      log.error({ err: error }, "a request failed");
+      if (!response.headersSent) response.writeHead(500);
+      response.end();
+    }
+  }
+
+  function logWhenAnswered(request: IncomingMessage, response: ServerResponse): void {
     const startedAt = performance.now();
     const onClose = AsyncLocalStorage.bind(() => {
       // Not what comes after the path, which may hold anything.
@@ -102,13 +113,6 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
       log.debug({ method: request.method, path, status: response.statusCode, ms }, "a request was answered");
     });
     response.once("close", onClose);
-    try {
-      await route(request, response);
-    } catch (error) {
-      log.error({ err: error }, "a request failed");
-      if (!response.headersSent) response.writeHead(500);
-      response.end();
-    }
   }
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
