@@ -81,9 +81,17 @@ export function createMetrics(): Metrics {
     });
   }
 
+  // Looked up once: a mass logout comes as hundreds of thousands of events.
+  const ofType = new Map<string, ReturnType<typeof events.labels>>();
+
   return {
     onEvent({ type, at }, now) {
-      events.inc({ type });
+      let counter = ofType.get(type);
+      if (!counter) {
+        counter = events.labels(type);
+        ofType.set(type, counter);
+      }
+      counter.inc();
       if (type === "SESSION_REVOKED") latency.observe(Math.max(0, now - at.getTime()) / 1_000);
     },
     onResolution: () => resolutions.inc(),

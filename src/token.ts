@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { crc32 } from "node:zlib";
 
 /** Each kind of secret has a mark of its own, so that people and secret scanners recognise one that leaked. */
@@ -51,11 +51,16 @@ export function hashToken(kind: TokenKind, token: string): string | undefined {
 }
 
 function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
+  return hash("sha256", text, "hex");
 }
 
+/** Of each request's token, so without big integers. */
 function checksum(text: string): string {
-  return base62(BigInt(crc32(text)), CHECKSUM_LENGTH);
+  let digits = "";
+  for (let rest = crc32(text); digits.length < CHECKSUM_LENGTH; rest = Math.floor(rest / 62)) {
+    digits = ALPHABET.charAt(rest % 62) + digits;
+  }
+  return digits;
 }
 
 function base62(value: bigint, length: number): string {

@@ -11,7 +11,7 @@ import { listen } from "./listen.ts";
 import { isFromAllowedSite, isSecure, ownOrigin, requestIdOf } from "./request-origin.ts";
 
 /** Headers of every answer, unless a route has its own: OWASP ASVS 5.0, 3.4. */
-const COMMON_HEADERS = {
+const COMMON_HEADERS = Object.entries({
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
   "x-frame-options": "DENY",
@@ -19,7 +19,7 @@ const COMMON_HEADERS = {
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-} as const;
+});
 
 /** A browser that has once come by https does not come by http for a year. */
 const STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains";
@@ -76,7 +76,7 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
   const server = createServer(IMPATIENCE, (request, response) => {
     responses.add(response);
     response.once("close", () => responses.delete(response));
-    for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);
+    for (const [name, value] of COMMON_HEADERS) response.setHeader(name, value);
     if (isSecure(request, config)) response.setHeader("strict-transport-security", STRICT_TRANSPORT_SECURITY);
     const requestId = requestIdOf(request, config);
     response.setHeader("x-request-id", requestId);

@@ -51,25 +51,29 @@ export async function readLog(listener: Listener, anchor: Anchor | undefined): P
   const which = anchor
     ? `WHERE id >= $1::bigint ORDER BY id LIMIT ${LOG_PAGE_SIZE + 1}`
     : "ORDER BY id DESC LIMIT 1";
-  // The clock comes with every read, also with one that finds nothing: nodes judge expiry by it.
-  const rows = await listener.query(
-    `SELECT server.*, event.id::text, event.type, event.at, event.session_id, event.user_id, event.actor_id,
-            event.reason, encode(event.row_hash, 'hex') AS row_hash
-     FROM (SELECT clock_timestamp() AS now, pg_is_in_recovery() AS is_standby,
-                  pg_postmaster_start_time()::text || (SELECT oid FROM pg_database WHERE datname = current_database())
-                    AS identity) AS server
-     LEFT JOIN LATERAL (SELECT * FROM session_event ${which}) AS event ON true
-     ORDER BY event.id`,
+  // The clock comes with every read, also with one that finds nothing: nodes judge expiry by it. It has a row of its own,
+  // before the others, because thousands of events may come with it.
+  const [server, ...rows] = await listener.query(
+    `SELECT clock_timestamp() AS now, pg_is_in_recovery() AS is_standby,
+            pg_postmaster_start_time()::text || (SELECT oid FROM pg_database WHERE datname = current_database())
+              AS identity,
+            NULL::bigint AS place, NULL AS id, NULL AS type, NULL::float8 AS at, NULL::uuid AS session_id,
+            NULL::uuid AS user_id, NULL::uuid AS actor_id, NULL AS reason, NULL AS row_hash
+     UNION ALL
+     SELECT NULL, NULL, NULL, id, id::text, type, (extract(epoch FROM at) * 1000)::float8, session_id, user_id, actor_id,
+            reason, encode(row_hash, 'hex')
+     FROM (SELECT * FROM session_event ${which}) AS event
+     ORDER BY place NULLS FIRST`,
     anchor ? [anchor.id] : [],
   );
-  const databaseNow = rows[0]?.["now"];
+  const databaseNow = server?.["now"];
   if (!(databaseNow instanceof Date)) throw new Error("the log was read without the database's time");
-  if (rows[0]?.["is_standby"]) throw new Error("a standby answers, which may not have the whole log yet");
-  const found = rows.filter((row) => row["id"] !== null).map(toEvent);
+  if (server?.["is_standby"]) throw new Error("a standby answers, which may not have the whole log yet");
+  const found = rows.map(toEvent);
   const hasAnchorRow = anchor !== undefined && anchor !== LOG_BEGINNING;
   return {
     databaseNow,
-    serverIdentity: String(rows[0]?.["identity"]),
+    serverIdentity: String(server?.["identity"]),
     events: hasAnchorRow ? found.slice(1) : found,
     isAnchored: !hasAnchorRow || (found[0]?.id === anchor.id && found[0].rowHash === anchor.rowHash),
   };
@@ -79,7 +83,7 @@ function toEvent(row: Record<string, unknown>): SessionEvent {
   return {
     id: row["id"] as string,
     type: row["type"] as string,
-    at: row["at"] as Date,
+    at: new Date(row["at"] as number),
     sessionId: row["session_id"] as string,
     userId: row["user_id"] as string,
     actorId: row["actor_id"] as string | null,

@@ -66,6 +66,13 @@ class LogChangedError extends Error {
   }
 }
 
+/** A read that is under way, and those who asked for one before it began. */
+interface Reading {
+  readonly startedAt: number;
+  readonly waiters: PromiseWithResolvers<void>[];
+  readonly page: Promise<LogPage>;
+}
+
 /** Starts tailing from the log's present head. Resolves after the first successful read. */
 export async function startTail(options: TailOptions): Promise<Tail> {
   const { elapsedMs } = options;
@@ -94,25 +101,36 @@ export async function startTail(options: TailOptions): Promise<Tail> {
     woken = false;
   }
 
+  function beginReading(listener: Listener, from: Anchor | undefined): Reading {
+    // Whoever asks from here on may mean something that this read does not see.
+    const reading = { startedAt: elapsedMs(), waiters: waiting, page: readLog(listener, from) };
+    waiting = [];
+    // Whoever began it may have failed before they wait for it.
+    reading.page.catch(() => {});
+    return reading;
+  }
+
   async function readToEnd(listener: Listener): Promise<void> {
+    let reading = beginReading(listener, anchor);
     for (;;) {
-      const startedAt = elapsedMs();
-      // Whoever asks from here on may mean something that this read does not see.
-      const served = waiting;
-      waiting = [];
-      let isAtEnd: boolean;
+      let next: Reading | undefined;
       try {
-        isAtEnd = follow(await readLog(listener, anchor));
+        const page = await reading.page;
+        // There is more: the database goes on while these are applied.
+        const isFull = page.isAnchored && page.events.length >= LOG_PAGE_SIZE;
+        if (anchor && isFull) next = beginReading(listener, page.events.at(-1));
+        if (follow(page)) {
+          lastReadStartedAt = reading.startedAt;
+          for (const waiter of reading.waiters) waiter.resolve();
+          return;
+        }
       } catch (error) {
-        waiting.push(...served);
+        waiting.push(...reading.waiters, ...(next?.waiters ?? []));
         throw error;
       }
-      if (isAtEnd) {
-        lastReadStartedAt = startedAt;
-        for (const waiter of served) waiter.resolve();
-        return;
-      }
-      waiting.push(...served);
+      next ??= beginReading(listener, anchor);
+      next.waiters.push(...reading.waiters);
+      reading = next;
     }
   }
 

@@ -59,15 +59,15 @@ function createLog() {
                 : rows.filter((row) => row.id >= Number(cursor)).slice(0, LOG_PAGE_SIZE + 1);
             const server = { now: NOW, is_standby: isStandby, identity };
             await gate;
-            if (found.length === 0) return [{ ...server, id: null }];
-            const event = { type: "SESSION_CREATED", at: NOW, session_id: "s", user_id: "u", actor_id: null };
-            return found.map(({ id, hash }) => ({
-              ...server,
-              ...event,
-              id: String(id),
+            const event = {
+              type: "SESSION_CREATED",
+              at: NOW.getTime(),
+              session_id: "s",
+              user_id: "u",
+              actor_id: null,
               reason: null,
-              row_hash: hash,
-            }));
+            };
+            return [server, ...found.map(({ id, hash }) => ({ ...event, id: String(id), row_hash: hash }))];
           },
           async close() {},
         };
