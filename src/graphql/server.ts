@@ -20,7 +20,7 @@ import { acceptOnlyTrusted, type TrustedDocuments } from "./trusted-documents.ts
 const MAX_BODY_BYTES = 1_000_000;
 
 /** What a transport knows of one operation when Yoga asks for its context. */
-export type TransportContext =
+type TransportContext =
   | { readonly req: IncomingMessage; readonly res: ServerResponse }
   /** Over WebSocket the connection, whose credentials were resolved once when it opened. */
   | { readonly connection: Connection };
