@@ -10,6 +10,7 @@ import { ViewerDocument } from "../../src/client/generated/graphql.ts";
 import { signUp } from "../kit/client.ts";
 import { createTestDatabase } from "../kit/databases.ts";
 import { eventually, within } from "../kit/deadline.ts";
+import { createPostgresServer } from "../kit/postgres-server.ts";
 import { startProcess } from "../kit/process.ts";
 import { subscribeByWebSocket } from "../kit/subscriber.ts";
 
@@ -103,4 +104,64 @@ describe("a node that has no file descriptor left", () => {
       expect(service.child.exitCode).toBeNull();
     },
   );
+});
+
+describe("a node whose database has no connection left to give", () => {
+  test("goes on with what it has: revocations are told, the rest is answered or refused, and nothing stays broken", async () => {
+    const server = await createPostgresServer(["-c", "max_connections=20"]);
+    onTestFinished(() => server.remove());
+    await server.start();
+    await server.query("postgres", "CREATE DATABASE crowded");
+    const databaseUrl = `${server.url}/crowded`;
+    const service = startProcess({ DATABASE_URL: databaseUrl });
+    const url = await service.ready();
+    const user = await signUp(url);
+    const subscriber = await subscribeByWebSocket(url, user.token);
+    const sql = new pg.Client({ connectionString: databaseUrl });
+    await sql.connect();
+
+    // Until the server refuses one more, which is not before all of its reserved ones are gone too.
+    const crowd: pg.Client[] = [];
+    let isFull = false;
+    while (!isFull) {
+      const client = new pg.Client({ connectionString: databaseUrl });
+      client.on("error", () => {});
+      try {
+        await client.connect();
+        crowd.push(client);
+        client.query("SELECT pg_sleep(600)").catch(() => {});
+      } catch (error) {
+        expect(error).toMatchObject({ code: "53300" });
+        isFull = true;
+      }
+    }
+    onTestFinished(async () => {
+      await Promise.all(crowd.map((client) => client.end().catch(() => {})));
+    });
+    expect(crowd.length).toBeGreaterThan(5);
+
+    // From memory; whatever needs a connection that cannot be had says so, or gets one that the pool has.
+    expect((await user.run(ViewerDocument)).data?.viewer?.id).toBe(user.userId);
+    const attempts = await Promise.allSettled(Array.from({ length: 10 }, () => signUp(url)));
+    for (const attempt of attempts) {
+      if (attempt.status === "rejected") expect(String(attempt.reason)).toContain("SERVICE_UNAVAILABLE");
+    }
+    // The tail has a connection of its own.
+    await sql.query("UPDATE sessions SET revoked_at = now() WHERE id = $1", [user.sessionId]);
+    expect(await subscriber.next()).toMatchObject({ reason: "REVOKED_BY_ADMIN", current: true });
+    expect((await within(5_000, "the close", subscriber.closed)).code).toBe(4401);
+
+    await sql.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND pid <> pg_backend_pid()",
+    );
+    await sql.end();
+    await eventually(
+      "others are served",
+      async () => (await signUp(url).catch(() => undefined)) !== undefined,
+      20_000,
+    );
+    expect(service.child.exitCode).toBeNull();
+    service.child.kill("SIGTERM");
+    await service.exited;
+  }, 90_000);
 });
