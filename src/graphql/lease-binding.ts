@@ -20,12 +20,14 @@ export function bindToLease(): Plugin<Context> {
     onExecute({ executeFn, setExecuteFn, context }) {
       const lease = leaseOf(context);
       if (!lease) return;
-      setExecuteFn(async (args) => {
+      setExecuteFn((args) => {
+        let result: unknown;
         try {
-          return await unlessEnded(async () => executeFn(args), lease, context);
+          result = executeOn(lease, context, () => executeFn(args));
         } finally {
-          context.release();
+          if (!isPending(result)) context.release();
         }
+        return isPending(result) ? Promise.resolve(result).finally(() => context.release()) : result;
       });
     },
     onSubscribe({ subscribeFn, setSubscribeFn, args }) {
@@ -52,13 +54,34 @@ function leaseOf({ credentials }: Context): Lease | undefined {
   return credentials.kind === "live" ? credentials.lease : undefined;
 }
 
-async function unlessEnded<T>(
-  execute: () => Promise<T>,
+/** What needs no waiting is answered in one turn, in which nothing can happen to the lease but by the operation itself. */
+function executeOn(lease: Lease, context: Context, execute: () => unknown): unknown {
+  // A socket's lease is older than its operation: before anything has an effect it is looked at again (P3).
+  return whenConfirmed(lease, context, () => {
+    const executed = execute();
+    return isPending(executed)
+      ? unlessEnded(executed, lease, context)
+      : ifStillLive(executed, lease, context);
+  });
+}
+
+/** What `proceed` comes to if the lease may be trusted, else its refusal; now, or once the database has said so. */
+function whenConfirmed(lease: Lease, { directory }: Context, proceed: () => unknown): unknown {
+  const isTrusted = directory.confirm(lease);
+  if (typeof isTrusted === "boolean") return isTrusted ? proceed() : refusal(lease);
+  return isTrusted.then((isNow) => (isNow && !lease.isOver ? proceed() : refusal(lease)));
+}
+
+/** Asked at the moment of answering: the process may have been paused since the operation began (P3). */
+function ifStillLive(result: unknown, lease: Lease, context: Context): unknown {
+  return context.outlivesLease ? result : whenConfirmed(lease, context, () => result);
+}
+
+async function unlessEnded(
+  executing: PromiseLike<unknown>,
   lease: Lease,
   context: Context,
-): Promise<T | ExecutionResult> {
-  // A socket's lease is older than its operation: before anything has an effect it is looked at again (P3).
-  if (!(await context.directory.confirm(lease)) || lease.isOver) return refusal(lease);
+): Promise<unknown> {
   const end = Promise.withResolvers<void>();
   const holder: LeaseHolder = {
     onOver() {
@@ -67,20 +90,19 @@ async function unlessEnded<T>(
   };
   lease.tellOver(holder);
   try {
-    const executed = execute();
+    const executed = Promise.resolve(executing);
     const first = await Promise.race([executed.then((result) => ({ result })), end.promise]);
-    if (!first) {
-      // What it comes to is not for anybody to see, nor is its failure for the process to die of.
-      executed.catch(() => {});
-      return refusal(lease);
-    }
-    if (context.outlivesLease) return first.result;
-    // Asked at the moment of answering: the process may have been paused since the operation began (P3).
-    if (await context.directory.confirm(lease)) return first.result;
+    if (first) return await ifStillLive(first.result, lease, context);
+    // What it comes to is not for anybody to see, nor is its failure for the process to die of.
+    executed.catch(() => {});
     return refusal(lease);
   } finally {
     lease.forgetHolder(holder);
   }
+}
+
+function isPending(result: unknown): result is PromiseLike<unknown> {
+  return typeof (result as PromiseLike<unknown> | undefined)?.then === "function";
 }
 
 /** Without an end in the log the session is lost to this node: whoever asks again is told what there is to tell. */

@@ -60,8 +60,11 @@ export interface Directory {
    * leases that it cannot confirm are lost. Called by the tail, when another server answers, with the same log or another.
    */
   readonly doubt: (log: "same" | "another") => void;
-  /** Whether a lease may be trusted now; while memory is not fresh, or is in doubt, this asks the database. */
-  readonly confirm: (lease: Lease) => Promise<boolean>;
+  /**
+   * Whether a lease may be trusted now: at once if memory can say so; while it is not fresh, or is in doubt, this asks the
+   * database.
+   */
+  readonly confirm: (lease: Lease) => boolean | Promise<boolean>;
   readonly follow: Followers["follow"];
   readonly isOnline: (sessionId: string) => boolean;
   /** How many sessions hold an open live connection here. */
@@ -226,14 +229,13 @@ export function createDirectory(options: DirectoryOptions): Directory {
       throw new Error("the session could not be kept in memory");
     },
 
-    async confirm(lease) {
-      if (lease.ended || lease.isLost) return false;
+    confirm(lease) {
+      if (lease.isOver) return false;
       const served = sessions.ofSession(lease.current.session.id);
       // Also when its time has come and the database, which has to end it, cannot be asked.
       const isBelieved = served && !served.isDoubted && judgeNow(served.snapshot, served.lastSeenAt).valid;
       if (isBelieved && options.isFresh()) return true;
-      const outcome = await load({ id: lease.current.session.id });
-      return outcome === undefined && lease.ended === undefined && !lease.isLost;
+      return load({ id: lease.current.session.id }).then((outcome) => outcome === undefined && !lease.isOver);
     },
 
     apply(event) {
