@@ -56,9 +56,11 @@ const count = (what: string) => {
 };
 /** What must not happen: sockets that were not told, requests that failed. */
 const problems: string[] = [];
+const startedAt = performance.now();
 const problem = (what: string) => {
   count(`problem: ${what}`);
-  if (problems.length < 50) problems.push(what);
+  const minute = Math.ceil((performance.now() - startedAt) / 60_000);
+  if (problems.length < 50) problems.push(`${what} (minute ${minute})`);
 };
 
 async function soak(
