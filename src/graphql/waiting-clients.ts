@@ -10,7 +10,7 @@ import type { SessionEnds } from "../revocation/followers.ts";
 import type { SessionEnd } from "../revocation/session-end.ts";
 import type { Connection } from "./connection.ts";
 import type { Rooms } from "./context.ts";
-import { unauthenticated } from "./errors.ts";
+import { createErrorMask, unauthenticated } from "./errors.ts";
 import { refusal } from "./lease-binding.ts";
 import { createSocketContext } from "./server.ts";
 import { keyToFollow } from "./session-revocation.ts";
@@ -53,13 +53,19 @@ function prepare(
   if (field?.name.value !== "sessionRevoked") return undefined;
   const prepared = validateSubscriptionArgs(args);
   if (!("operation" in prepared)) return undefined;
+  const maskError = createErrorMask(rooms.log);
   const scope = field.arguments?.[0]?.value;
   const isOfUser = scope?.kind === "EnumValue" && scope.value === "MINE";
 
+  // Called while the log is applied, so it must not throw, whatever happens.
   const answer = (connection: Connection, end: SessionEnd): ExecutionResult => {
-    const contextValue = createSocketContext(rooms, connection);
-    // All that can be asked of an end is ready at once.
-    return executeSubscriptionEvent({ ...prepared, rootValue: end, contextValue }) as ExecutionResult;
+    try {
+      const contextValue = createSocketContext(rooms, connection);
+      // All that can be asked of an end is ready at once.
+      return executeSubscriptionEvent({ ...prepared, rootValue: end, contextValue }) as ExecutionResult;
+    } catch (error) {
+      return { errors: [maskError(error)] };
+    }
   };
 
   return {
