@@ -3,6 +3,8 @@ import type { NodeOptions } from "../../src/main.ts";
 import type { Directory } from "../../src/revocation/directory.ts";
 import type { Lease } from "../../src/revocation/lease.ts";
 
+type Row = Readonly<Record<string, unknown>>;
+
 /** Puts something between the tail and its connection. */
 function wrapTail(
   wrap: (open: Database["openListener"], options: ListenerOptions) => Promise<Listener>,
@@ -15,12 +17,18 @@ function wrapTail(
   };
 }
 
-function wrapRows(change: (row: Record<string, unknown>) => Record<string, unknown>): NodeOptions {
+/** Changes what the tail reads: a row of the server, then one for each event. */
+function wrapRows(
+  change: (server: Row, events: readonly Row[], cursor: unknown) => readonly Row[],
+): NodeOptions {
   return wrapTail(async (open, options) => {
     const listener = await open(options);
     return {
       ...listener,
-      query: async (text, values) => (await listener.query(text, values)).map(change),
+      async query(text, values) {
+        const [server = {}, ...events] = await listener.query(text, values);
+        return change(server, events, values[0]);
+      },
     };
   });
 }
@@ -28,7 +36,7 @@ function wrapRows(change: (row: Record<string, unknown>) => Record<string, unkno
 /** A node that is built wrongly on purpose: what each test of several nodes must notice. */
 export const MUTANTS = {
   /** Its tail reads, and sees nothing. */
-  tailOff: () => wrapRows((row) => ({ ...row, id: null })),
+  tailOff: () => wrapRows((server) => [server]),
 
   /** It forgets the events of sessions that it is just loading. */
   fillRaceOpen: () => ({
@@ -53,18 +61,11 @@ export const MUTANTS = {
 
   /** Its cursor is an id without a hash: "what comes after this id". It does not ask which server it talks to. */
   noAnchor: () =>
-    wrapTail(async (open, options) => {
-      const listener = await open(options);
-      return {
-        ...listener,
-        async query(text, values) {
-          const rows = await listener.query(text, values);
-          const found = rows.map((row) => ({ ...row, identity: "any", row_hash: "any" }));
-          const [cursor] = values;
-          if (cursor === undefined || rows[0]?.["id"] === cursor) return found;
-          return [{ ...found[0], id: cursor }, ...found];
-        },
-      };
+    wrapRows((server, events, cursor) => {
+      const found = events.map((row): Row => ({ ...row, row_hash: "any" }));
+      const isAnchored = cursor === undefined || found[0]?.["id"] === cursor;
+      const anchor: readonly Row[] = isAnchored ? [] : [{ ...found[0], id: cursor, row_hash: "any" }];
+      return [{ ...server, identity: "any" }, ...anchor, ...found];
     }),
 
   /** A socket is checked when it opens and trusted for ever. */
