@@ -2,7 +2,7 @@ import { createBenchDatabase, createSessions } from "../kit/database.ts";
 import type { Load, LoadResult } from "../kit/load.ts";
 import { NODE_SETTINGS } from "../kit/node-settings.ts";
 import { atLeast, type Case, median } from "../kit/report.ts";
-import { type BenchProcess, startAll, type Usage } from "../kit/server-process.ts";
+import { type BenchProcess, startAll } from "../kit/server-process.ts";
 
 const CONNECTIONS = 32;
 const ROUNDS = 5;
@@ -72,11 +72,11 @@ async function race(contenders: readonly Contender[], clients: BenchProcess) {
     for (const [index, { server, request }] of contenders.entries()) {
       const { path, ...rest } = request;
       const seconds = round === 0 ? WARM_UP_S : ROUND_S;
-      const before = await server.ask<Usage>("usage");
+      const before = await server.ask<number>("processorMs");
       const load: Load = { ...rest, url: server.ready + path, seconds, connections: CONNECTIONS };
       const result = await clients.ask<LoadResult>("run", load);
-      const after = await server.ask<Usage>("usage");
-      const cpuMicroseconds = ((after.cpuMs - before.cpuMs) * 1_000) / (result.perSecond * seconds);
+      const after = await server.ask<number>("processorMs");
+      const cpuMicroseconds = ((after - before) * 1_000) / (result.perSecond * seconds);
       if (round > 0) results[index]?.push({ ...result, cpuMicroseconds });
     }
   }

@@ -3,7 +3,7 @@ import { now } from "../kit/clock.ts";
 import { type BenchDatabase, createBenchDatabase, createSessions } from "../kit/database.ts";
 import { NODE_SETTINGS } from "../kit/node-settings.ts";
 import { atMost, type Case, percentile } from "../kit/report.ts";
-import { type BenchProcess, startAll, type Usage } from "../kit/server-process.ts";
+import { type BenchProcess, startAll } from "../kit/server-process.ts";
 import type { Closed, Opening } from "../kit/sockets.ts";
 
 const NODES = [1, 2, 4];
@@ -64,10 +64,10 @@ async function measureIdle({ sql }: BenchDatabase, nodes: readonly BenchProcess[
       (await sql.query("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")).rows[0]
         .xact_commit,
     );
-  const usage = () => Promise.all(nodes.map((node) => node.ask<Usage>("usage")));
+  const usage = () => Promise.all(nodes.map((node) => node.ask<number>("processorMs")));
   const [usedBefore, before] = [await usage(), await transactions()];
   await pause(IDLE_S * 1_000);
   const [usedAfter, after] = [await usage(), await transactions()];
-  const cpuMs = usedAfter.reduce((sum, { cpuMs }, index) => sum + cpuMs - (usedBefore[index]?.cpuMs ?? 0), 0);
+  const cpuMs = usedAfter.reduce((sum, used, index) => sum + used - (usedBefore[index] ?? 0), 0);
   return { cpuMs: cpuMs / IDLE_S / nodes.length, queries: (after - before) / IDLE_S / nodes.length };
 }

@@ -1,7 +1,7 @@
 import { createBenchDatabase, createSessions } from "../kit/database.ts";
 import { NODE_SETTINGS } from "../kit/node-settings.ts";
 import { atMost, type Case } from "../kit/report.ts";
-import { type BenchProcess, startProcess, type Usage } from "../kit/server-process.ts";
+import { type BenchProcess, startProcess } from "../kit/server-process.ts";
 import type { Manner, Opening } from "../kit/sockets.ts";
 
 const SOCKETS = 10_000;
@@ -65,12 +65,14 @@ async function measure(server: BenchProcess, manner: Manner, tokens: readonly st
     clients.ask("open", { url: `${server.ready}/graphql`, manner, tokens: some } satisfies Opening);
   try {
     await open(tokens.slice(0, WARM_UP));
-    const before = await server.ask<Usage>("usage");
+    const memory = await server.ask<number>("residentBytes");
+    const processor = await server.ask<number>("processorMs");
     await open(tokens.slice(WARM_UP));
-    const after = await server.ask<Usage>("usage");
+    const processorAfter = await server.ask<number>("processorMs");
+    const memoryAfter = await server.ask<number>("residentBytes");
     return {
-      bytes: (after.residentBytes - before.residentBytes) / SOCKETS,
-      cpu: ((after.cpuMs - before.cpuMs) * 1_000) / SOCKETS,
+      bytes: (memoryAfter - memory) / SOCKETS,
+      cpu: ((processorAfter - processor) * 1_000) / SOCKETS,
     };
   } finally {
     await clients.stop();

@@ -1,11 +1,10 @@
 import process from "node:process";
-import type { Usage } from "./server-process.ts";
 
 type Commands = Readonly<Record<string, (argument: never) => unknown>>;
 
 /** Tells the case that started this process that it is ready, and from then on does what it asks for. */
 export function offer(ready: string, commands: Commands = {}): void {
-  const all: Commands = { usage, ...commands };
+  const all: Commands = { processorMs, residentBytes, ...commands };
   process.on("message", async ({ question, command, argument }: Question) => {
     try {
       const result = await all[command]?.(argument as never);
@@ -24,12 +23,18 @@ interface Question {
   readonly argument: unknown;
 }
 
-async function usage(): Promise<Usage> {
+/** Processor time that it has used until now, in milliseconds. Nothing is collected for it, because that takes some. */
+function processorMs(): number {
   const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}
+
+/** Resident memory in bytes after a garbage collection. */
+async function residentBytes(): Promise<number> {
   // Once is not enough for what only a finalizer lets go.
   for (let round = 0; round < 3; round++) {
     globalThis.gc?.();
     await new Promise(setImmediate);
   }
-  return { cpuMs: (user + system) / 1_000, residentBytes: process.memoryUsage.rss() };
+  return process.memoryUsage.rss();
 }

@@ -16,12 +16,6 @@ export interface BenchProcess {
   readonly stop: () => Promise<void>;
 }
 
-/** Processor time in milliseconds, and resident memory in bytes after a garbage collection. */
-export interface Usage {
-  readonly cpuMs: number;
-  readonly residentBytes: number;
-}
-
 export interface StartOptions {
   readonly settings?: Readonly<Record<string, string>>;
   readonly nodeOptions?: readonly string[];
