@@ -5,6 +5,7 @@ import type { Database, OnQuery } from "./database/database.ts";
 import { migrate } from "./database/migrate.ts";
 import { openDatabase } from "./database/open.ts";
 import type { OutboxItem } from "./database/outbox.ts";
+import { createHttpEndpoint } from "./graphql/http-endpoint.ts";
 import { createGraphQLServer } from "./graphql/server.ts";
 import { readTrustedDocuments } from "./graphql/trusted-documents.ts";
 import { createWebSocketEndpoint } from "./graphql/websocket.ts";
@@ -205,7 +206,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     const server = createHttpServer({
       config,
       log,
-      graphql: async (req, res) => void (await graphql(req, res, { req, res })),
+      graphql: createHttpEndpoint(graphql),
       upgrade: webSockets.upgrade,
       metrics: createMetricsRoute(metrics, config.metricsToken),
       eventPoll: createEventPoll({ prisma, signer, log, isStopping: () => isStopping }),
@@ -313,5 +314,3 @@ export function fail(error: unknown): never {
   process.stderr.write(`${text}\n`);
   process.exit(1);
 }
-
-if (import.meta.main) runService().catch(fail);

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Config } from "../config.ts";
 import type { PrismaClient } from "../database/generated/client.ts";
+import { countHeader } from "../http/request-origin.ts";
 import { readSessionCookie } from "../http/session-cookie.ts";
 import type { Directory } from "../revocation/directory.ts";
 import type { Lease } from "../revocation/lease.ts";
@@ -18,8 +19,11 @@ export interface PresentedToken {
 
 /** The token in an `Authorization: Bearer ...` header or in the cookie; of both, the header counts. */
 export function presentedToken(request: IncomingMessage, config: Config): PresentedToken | undefined {
-  const headers = request.headersDistinct["authorization"];
-  if (headers) return { token: headers.length === 1 ? bearerToken(headers[0] ?? "") : "", by: "bearer" };
+  const { authorization } = request.headers;
+  if (authorization !== undefined) {
+    const isClear = countHeader(request, "authorization") === 1;
+    return { token: isClear ? bearerToken(authorization) : "", by: "bearer" };
+  }
   const token = readSessionCookie(request, config);
   return token === undefined ? undefined : { token, by: "cookie" };
 }

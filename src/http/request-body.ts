@@ -14,6 +14,8 @@ export function readBody(request: IncomingMessage, most: number): Promise<Buffer
       })
       .on("end", () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
       .on("error", reject)
-      .on("close", () => reject(new Error("the request was broken off")));
+      .on("close", () => {
+        if (!request.complete) reject(new Error("the request was broken off"));
+      });
   });
 }

@@ -13,9 +13,22 @@ const HOST = /^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i;
 /** `https://login.example.com`: what browsers call this service. Undefined if the Host header is no host. */
 export function ownOrigin(request: IncomingMessage, config: OriginConfig): string | undefined {
   if (config.publicUrl) return config.publicUrl.origin;
+  return requestedOrigin(request, isSecure(request, config) ? "https" : "http");
+}
+
+/** What the Host header says. Undefined if it is no host. */
+export function requestedOrigin(request: IncomingMessage, scheme = "http"): string | undefined {
   const host = request.headers.host ?? "";
-  if (!HOST.test(host)) return undefined;
-  return URL.parse(`${isSecure(request, config) ? "https" : "http"}://${host}`)?.origin;
+  return HOST.test(host) ? URL.parse(`${scheme}://${host}`)?.origin : undefined;
+}
+
+/** How often a header was sent, of which Node gives the first one or all together. `name` in lower case. */
+export function countHeader({ rawHeaders }: IncomingMessage, name: string): number {
+  let count = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]?.length === name.length && rawHeaders[index]?.toLowerCase() === name) count += 1;
+  }
+  return count;
 }
 
 /** Whether the browser reaches us over https: by PUBLIC_URL, by a trusted proxy's word, or by the socket. */

@@ -8,7 +8,7 @@ import { openDashboard } from "./dashboard.ts";
 import { type Page, wantsPage } from "./graphiql.ts";
 import { passesGuard } from "./graphql-guard.ts";
 import { listen } from "./listen.ts";
-import { isFromAllowedSite, isSecure, ownOrigin, requestIdOf } from "./request-origin.ts";
+import { countHeader, isFromAllowedSite, isSecure, requestedOrigin, requestIdOf } from "./request-origin.ts";
 
 /** Headers of every answer, unless a route has its own: OWASP ASVS 5.0, 3.4. */
 const COMMON_HEADERS = Object.entries({
@@ -85,9 +85,9 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
 
   server.on("upgrade", (request, socket, head) => {
     socket.on("error", (error) => log.debug({ err: error }, "a client broke off"));
-    const url = requestUrl(request);
-    if (!url) return refuseUpgrade(socket, "400 Bad Request");
-    if (url.pathname !== "/graphql") return refuseUpgrade(socket, "404 Not Found");
+    const path = pathOf(request);
+    if (path === undefined) return refuseUpgrade(socket, "400 Bad Request");
+    if (path !== "/graphql") return refuseUpgrade(socket, "404 Not Found");
     // Browsers let any page open a WebSocket anywhere, cookies included; only this check stops it.
     if (!isFromAllowedSite(request, config)) return refuseUpgrade(socket, "403 Forbidden");
     rooms.upgrade(request, socket, head);
@@ -116,10 +116,10 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
   }
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = requestUrl(request);
-    if (!url) return answer(response, 400, "The Host header or the path is not valid.\n");
-    if (dashboard?.has(url.pathname)) return dashboard.serve(request, response, url.pathname);
-    switch (url.pathname) {
+    const path = pathOf(request);
+    if (path === undefined) return answer(response, 400, "The Host header or the path is not valid.\n");
+    if (dashboard?.has(path)) return dashboard.serve(request, response, path);
+    switch (path) {
       case "/":
         return answer(
           response,
@@ -155,14 +155,6 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
     }
   }
 
-  /** Undefined if the client sent what no URL can be made of. */
-  function requestUrl(request: IncomingMessage): URL | undefined {
-    // Whoever stands in front of us may have looked at the other one (RFC 9112, 3.2).
-    if (request.headersDistinct["host"]?.length !== 1) return undefined;
-    const origin = ownOrigin(request, { ...config, publicUrl: undefined });
-    return (origin && URL.parse(request.url ?? "", origin)) || undefined;
-  }
-
   function cutStreams(): void {
     for (const response of responses) {
       if (response.getHeader("content-type") === "text/event-stream") response.destroy();
@@ -180,6 +172,19 @@ export function createHttpServer(rooms: HttpRooms): HttpServer {
       clearTimeout(overdue);
     },
   };
+}
+
+/** What a URL does not spell in another way. */
+const SIMPLE_PATH = /^(?:\/[\w-]+)+$/;
+
+/** What the request asks for, without its query. Undefined if the client sent what no URL can be made of. */
+function pathOf(request: IncomingMessage): string | undefined {
+  // Whoever stands in front of us may have looked at the other one (RFC 9112, 3.2).
+  if (countHeader(request, "host") !== 1) return undefined;
+  const origin = requestedOrigin(request);
+  if (origin === undefined) return undefined;
+  const { url = "" } = request;
+  return SIMPLE_PATH.test(url) ? url : URL.parse(url, origin)?.pathname;
 }
 
 /** OpenID Shared Signals Framework 1.0, 7.1. Receivers are registered by an administrator, so there is no endpoint for that. */
