@@ -8,9 +8,10 @@ import { type RawData, WebSocket, WebSocketServer } from "ws";
 import { clientAddress } from "../http/request-origin.ts";
 import { withRequestId } from "../log.ts";
 import { networkOf, ONE_CLIENT } from "../users/network.ts";
-import { CLOSE, Connection, type ConnectionRooms, INIT_TIMEOUT_MS } from "./connection.ts";
+import { CLOSE, Connection, type ConnectionRooms } from "./connection.ts";
 import type { Rooms } from "./context.ts";
 import { createErrorMask, unauthenticated } from "./errors.ts";
+import { createPulse } from "./pulse.ts";
 import type { GraphQLServer } from "./server.ts";
 import { createQuota, MAX_OPERATIONS, tooManyOperations } from "./socket-limits.ts";
 import { documentIdOf, type TrustedDocuments } from "./trusted-documents.ts";
@@ -22,9 +23,6 @@ const MAX_MESSAGE_BYTES = 65_536;
 const MAX_FRAGMENTS = 128;
 /** A node that stops closes one socket in this time, as long as it has time enough. */
 const DRAIN_PACE_MS = 2;
-/** Every client is pinged in this time, a group of them at each pulse; it has as long to answer. */
-const KEEP_ALIVE_MS = 12_000;
-const PULSE_MS = 500;
 
 export interface WebSocketEndpoint {
   /** How many sockets are open. */
@@ -146,8 +144,12 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
     };
   }
 
-  function begin(socket: ClientSocket, request: IncomingMessage, network: string): void {
-    const connection = new Connection(socket, request, { config, network });
+  function begin(
+    { socket, stream }: { readonly socket: ClientSocket; readonly stream: Duplex },
+    request: IncomingMessage,
+    network: string,
+  ): void {
+    const connection = new Connection({ socket, stream }, request, { config, network });
     socket.connection = connection;
     connections.add(connection);
     connection.onClosed = protocol.opened(connection, connection);
@@ -208,21 +210,21 @@ export function createWebSocketEndpoint(rooms: WebSocketRooms): WebSocketEndpoin
 
   return {
     count: () => connections.size,
-    upgrade(request, socket, head) {
+    upgrade(request, stream, head) {
       // Of so many of one address no socket is made: it is a flood, or a setting that is too low.
       const network = networkOf(clientAddress(request, config) ?? "", ONE_CLIENT);
       if (!byNetwork.take(network)) {
-        socket.end(
+        stream.end(
           "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
         );
         return;
       }
-      let client: ClientSocket | undefined;
-      sockets.handleUpgrade(request, socket, head, (upgraded) => {
-        client = upgraded;
+      let socket: ClientSocket | undefined;
+      sockets.handleUpgrade(request, stream, head, (upgraded) => {
+        socket = upgraded;
       });
       // Otherwise ws has refused it, and answered.
-      if (client) begin(client, request, network);
+      if (socket) begin({ socket, stream }, request, network);
       else byNetwork.giveBack(network);
     },
     closeAllUntrusted() {
@@ -253,40 +255,4 @@ function isOfServersKind(error: unknown): boolean {
 
 function text(data: RawData): string {
   return Array.isArray(data) ? Buffer.concat(data).toString() : data.toString();
-}
-
-/** What every connection needs done from time to time, by one timer for all of them. */
-function createPulse() {
-  const groups = Array.from({ length: KEEP_ALIVE_MS / PULSE_MS }, () => new Set<Connection>());
-  /** Those that have not said `connection_init` yet, in the order in which they came. */
-  const silent = new Set<Connection>();
-  let turn = 0;
-  let timer: NodeJS.Timeout | undefined;
-
-  function beat(): void {
-    for (const connection of groups[turn] ?? []) connection.ping();
-    turn = (turn + 1) % groups.length;
-    const now = performance.now();
-    for (const connection of silent) {
-      if (!connection.isSilent) silent.delete(connection);
-      else if (now - connection.openedAt < INIT_TIMEOUT_MS) break;
-      else connection.close(...CLOSE.initTimeout);
-    }
-  }
-
-  return {
-    add(connection: Connection): void {
-      // Of all groups it is the longest until this one's turn.
-      groups[(turn + groups.length - 1) % groups.length]?.add(connection);
-      silent.add(connection);
-      timer ??= setInterval(beat, PULSE_MS);
-    },
-    forget(connection: Connection): void {
-      silent.delete(connection);
-      for (const group of groups) group.delete(connection);
-      if (groups.some(({ size }) => size > 0)) return;
-      clearInterval(timer);
-      timer = undefined;
-    },
-  };
 }

@@ -57,13 +57,13 @@ export async function readLog(listener: Listener, anchor: Anchor | undefined): P
     `SELECT clock_timestamp() AS now, pg_is_in_recovery() AS is_standby,
             pg_postmaster_start_time()::text || (SELECT oid FROM pg_database WHERE datname = current_database())
               AS identity,
-            NULL::bigint AS place, NULL AS id, NULL AS type, NULL::float8 AS at, NULL::uuid AS session_id,
-            NULL::uuid AS user_id, NULL::uuid AS actor_id, NULL AS reason, NULL AS row_hash
+            NULL::bigint AS id, NULL AS type, NULL::float8 AS at, NULL::uuid AS session_id, NULL::uuid AS user_id,
+            NULL::uuid AS actor_id, NULL AS reason, NULL AS row_hash
      UNION ALL
-     SELECT NULL, NULL, NULL, id, id::text, type, (extract(epoch FROM at) * 1000)::float8, session_id, user_id, actor_id,
-            reason, encode(row_hash, 'hex')
+     SELECT NULL, NULL, NULL, id, type, (extract(epoch FROM at) * 1000)::float8, session_id, user_id, actor_id, reason,
+            encode(row_hash, 'hex')
      FROM (SELECT * FROM session_event ${which}) AS event
-     ORDER BY place NULLS FIRST`,
+     ORDER BY id NULLS FIRST`,
     anchor ? [anchor.id] : [],
   );
   const databaseNow = server?.["now"];
@@ -81,7 +81,8 @@ export async function readLog(listener: Listener, anchor: Anchor | undefined): P
 
 function toEvent(row: Record<string, unknown>): SessionEvent {
   return {
-    id: row["id"] as string,
+    // A number where the embedded database answers.
+    id: String(row["id"]),
     type: row["type"] as string,
     at: new Date(row["at"] as number),
     sessionId: row["session_id"] as string,

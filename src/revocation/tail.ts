@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Database, Listener } from "../database/database.ts";
 import {
   type Anchor,
@@ -11,6 +12,9 @@ import {
 
 /** A notification is only a hint: the log is read this often without one, so a lost one costs at most this. */
 const READ_INTERVAL_MS = 1_000;
+
+/** So many events are applied in one turn. In a mass logout those who are told leave, and others are answered, between. */
+const APPLIED_AT_ONCE = 200;
 
 /** Between attempts to reconnect: doubling up to the cap, with full jitter so that nodes do not come at once. */
 const RECONNECT_BASE_MS = 100;
@@ -119,7 +123,7 @@ export async function startTail(options: TailOptions): Promise<Tail> {
         // There is more: the database goes on while these are applied.
         const isFull = page.isAnchored && page.events.length >= LOG_PAGE_SIZE;
         if (anchor && isFull) next = beginReading(listener, page.events.at(-1));
-        if (follow(page)) {
+        if (await follow(page)) {
           lastReadStartedAt = reading.startedAt;
           for (const waiter of reading.waiters) waiter.resolve();
           return;
@@ -135,7 +139,7 @@ export async function startTail(options: TailOptions): Promise<Tail> {
   }
 
   /** Applies what was read. False if there is more to read. */
-  function follow(page: LogPage): boolean {
+  async function follow(page: LogPage): Promise<boolean> {
     options.onRead(page.databaseNow);
     if (!anchor) {
       anchor = page.events[0] ?? LOG_BEGINNING;
@@ -153,7 +157,8 @@ export async function startTail(options: TailOptions): Promise<Tail> {
       server = page.serverIdentity;
       options.onServerChange(anchor.id);
     }
-    for (const event of page.events) {
+    for (const [index, event] of page.events.entries()) {
+      if (index > 0 && index % APPLIED_AT_ONCE === 0) await nextTurn();
       options.onEvent(event);
       anchor = event;
     }

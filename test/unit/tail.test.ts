@@ -125,6 +125,24 @@ describe("the tail", () => {
     expect(applied).toEqual(Array.from({ length: 2 * LOG_PAGE_SIZE + 1 }, (_, index) => index + 1));
   });
 
+  test("lets others have their turn while it applies many", async () => {
+    const { log, tail, applied } = await setUp();
+    log.append(LOG_PAGE_SIZE);
+    const seen = [0];
+    let isLooking = true;
+    const look = () => {
+      seen.push(applied.length);
+      if (isLooking) setImmediate(look);
+    };
+    setImmediate(look);
+    await tail.catchUp(5_000);
+    isLooking = false;
+    seen.push(applied.length);
+    const steps = seen.slice(1).map((count, index) => count - (seen[index] ?? 0));
+    expect(applied).toHaveLength(LOG_PAGE_SIZE);
+    expect(Math.max(...steps)).toBeLessThanOrEqual(200);
+  });
+
   test("catching up means a read that began afterwards, not the one under way", async () => {
     const { log, tail, applied } = await setUp();
     const letGo = log.hold();
