@@ -28,7 +28,7 @@ const KEPT_CHARACTERS = 200_000;
 /** Starts it with these settings and nothing else of the environment. The caller ends it. */
 export function spawnService(
   settings: Readonly<Record<string, string>>,
-  { script = "src/main.ts", args = [], nodeOptions = [] }: SpawnOptions = {},
+  { script = "src/cli/start.ts", args = [], nodeOptions = [] }: SpawnOptions = {},
 ): ServiceProcess {
   const child = spawn(
     process.execPath,
