@@ -100,11 +100,13 @@ async function race(contenders: readonly Contender[], clients: BenchProcess) {
         return [name, perSecond, perSecond / yoga, p99, cpu];
       }),
     ],
-    marks: [
-      atLeast("throughput, of stock Yoga's", 0.97, ours / yoga),
-      atLeast("throughput, of Better Auth's", 4, ours / plain),
-      atLeast("throughput, of Better Auth's with its cookie cache", 3, ours / cached),
-      { what: "throughput, of bare node:http", wanted: "reported", got: ours / bare, isMet: true },
+    goals: [
+      [atLeast("throughput, of stock Yoga's", 0.97, ours / yoga)],
+      [
+        atLeast("throughput, of Better Auth's", 4, ours / plain),
+        atLeast("throughput, of Better Auth's with its cookie cache", 3, ours / cached),
+      ],
+      [{ what: "throughput, of bare node:http", wanted: "reported", got: ours / bare, isMet: true }],
     ],
   };
 }

@@ -23,7 +23,7 @@ export const growth: Case = {
         ...rows.map(({ nodes, p50, p99, cpuMs, queries }) => [nodes, p50, p99, cpuMs, queries]),
       ],
       // On two processors, which four nodes, PostgreSQL and the clients share.
-      marks: [atMost("p50 with four nodes, of that with one", 1.5, four / one)],
+      goals: [[atMost("p50 with four nodes, of that with one", 1.5, four / one)]],
     };
   },
 };

@@ -39,7 +39,7 @@ export const idleSockets: Case = {
             { name: "live-logout: a session each, subscribed", ...ours },
           ].map(({ name, bytes, cpu }) => [name, Math.round(bytes), bytes / bare.bytes, cpu]),
         ],
-        marks: [atMost("kilobytes each", 16, ours.bytes / 1_000)],
+        goals: [[atMost("kilobytes each", 16, ours.bytes / 1_000)]],
       };
     } finally {
       await node.stop();

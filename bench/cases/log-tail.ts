@@ -48,7 +48,7 @@ export const logTail: Case = {
           [reader, median(theirs), 1],
           ["live-logout, read and applied", median(ours), median(ours) / median(theirs)],
         ],
-        marks: [atLeast(`events per second, of ${reader}'s`, 0.5, median(ours) / median(theirs))],
+        goals: [[atLeast(`events per second, of ${reader}'s`, 0.5, median(ours) / median(theirs))]],
       };
     } finally {
       await stop();

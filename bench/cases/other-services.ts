@@ -73,7 +73,7 @@ export const otherServices: Case = {
           row("a receiver gets its token", pushes),
           row("checking an access token", checks),
         ],
-        marks: [],
+        goals: [],
       };
     } finally {
       receiver.close();

@@ -60,7 +60,7 @@ export async function createSessions(
   return sessions.map(({ id, userId, token }) => ({ id, userId, token }));
 }
 
-/** So many sessions that nobody has the tokens of, spread over a thousand users: for the log alone. */
+/** So many sessions that nobody has the tokens of, with ids as the service makes them, spread over a thousand users. */
 export async function beginSessions(sql: pg.Client, count: number): Promise<void> {
   await sql.query(
     `INSERT INTO users (id, email, name, password_hash)
@@ -69,7 +69,7 @@ export async function beginSessions(sql: pg.Client, count: number): Promise<void
   );
   await sql.query(
     `INSERT INTO sessions (id, user_id, token_hash, credential_version, expires_at)
-     SELECT gen_random_uuid(), md5('user ' || number % 1000 + 1)::uuid,
+     SELECT uuidv7(), md5('user ' || number % 1000 + 1)::uuid,
             encode(sha256(gen_random_uuid()::text::bytea), 'hex'), 1, now() + interval '1 day'
      FROM generate_series(1, $1::int) AS number`,
     [count],

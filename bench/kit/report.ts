@@ -16,7 +16,8 @@ export interface Mark {
 export interface Outcome {
   /** Heads first. Numbers are rounded to three digits when printed, not in the JSON. */
   readonly table: readonly (readonly (string | number)[])[];
-  readonly marks: readonly Mark[];
+  /** Each is reached if all of its marks are met. */
+  readonly goals: readonly (readonly Mark[])[];
 }
 
 export interface Case {
@@ -40,9 +41,8 @@ export function atMost(what: string, most: number, got: number): Mark {
   return { what, wanted: `<= ${most}`, got, isMet: got <= most };
 }
 
-/** A row's mark is only met if all of its parts are. */
-export function isMet({ marks }: Outcome): boolean {
-  return marks.every((mark) => mark.isMet);
+export function isReached(goal: readonly Mark[]): boolean {
+  return goal.every((mark) => mark.isMet);
 }
 
 export function median(values: readonly number[]): number {
@@ -55,13 +55,15 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
-export function print({ table: [head, ...rows], marks }: Outcome): string {
+export function print({ table: [head, ...rows], goals }: Outcome): string {
   const table = new Table({ head: (head ?? []).map(String), style: { head: [], border: [] } });
   for (const row of rows) table.push(row.map(show));
-  const lines = marks.map(
-    ({ what, wanted, got, isMet }) =>
-      `  ${isMet ? "met   " : "MISSED"}  ${what}: ${show(got)} (wanted ${wanted})`,
-  );
+  const lines = goals
+    .flat()
+    .map(
+      ({ what, wanted, got, isMet }) =>
+        `  ${isMet ? "met   " : "MISSED"}  ${what}: ${show(got)} (wanted ${wanted})`,
+    );
   return [table.toString(), ...lines, ""].join("\n");
 }
 

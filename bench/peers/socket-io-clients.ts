@@ -32,7 +32,8 @@ async function openOne(url: string, session: string): Promise<{ readonly closed:
   });
   return {
     closed: new Promise((resolve) => {
-      socket.once("disconnect", () => resolve({ at: now(), wasTold }));
+      // Its own "disconnect" is told by a message before; here as everywhere counts that the WebSocket is closed.
+      socket.io.engine.once("close", () => resolve({ at: now(), wasTold }));
     }),
   };
 }
