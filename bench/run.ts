@@ -11,6 +11,7 @@ import { logins } from "./cases/logins.ts";
 import { massRevocation } from "./cases/mass-revocation.ts";
 import { oneRevocation } from "./cases/one-revocation.ts";
 import { otherServices } from "./cases/other-services.ts";
+import { figuresOf } from "./kit/figures.ts";
 import { type Case, type Finished, isReached, print, writeRun } from "./kit/report.ts";
 
 // `npm run bench`: all cases, one after the other, each side by side with what it is compared with.
@@ -52,5 +53,6 @@ if (!values.only) {
     cwd: import.meta.dirname,
     encoding: "utf8",
   });
-  say(`written to ${await writeRun(commit.trim(), finished)}`);
+  const { file, run } = await writeRun(commit.trim(), finished);
+  say(`written to ${file}\n\nFor the README:\n\n${figuresOf(run)}`);
 }

@@ -1,12 +1,4 @@
-import type { Finished } from "./report.ts";
-
-/** A run as it is written to results/. */
-export interface Run {
-  readonly at: string;
-  readonly commit: string;
-  readonly machine: { readonly processors: string; readonly memoryGb: number; readonly node: string };
-  readonly cases: readonly Pick<Finished, "name" | "table">[];
-}
+import type { Run } from "./report.ts";
 
 /** The README's table of figures, as a run had them. Throws if the run lacks a figure. */
 export function figuresOf({ cases }: Run): string {

@@ -73,8 +73,19 @@ function show(value: string | number): string {
   return Math.abs(value) >= 1_000 ? show(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 
-/** Writes a run as JSON, with the machine that it comes from. Gives back the file's path. */
-export async function writeRun(commit: string, cases: readonly Finished[]): Promise<string> {
+/** A run as it is written to results/. */
+export interface Run {
+  readonly at: string;
+  readonly commit: string;
+  readonly machine: Readonly<Record<string, string | number>>;
+  readonly cases: readonly Finished[];
+}
+
+/** Writes a run as JSON, with the machine that it comes from. Gives back the file's path, too. */
+export async function writeRun(
+  commit: string,
+  cases: readonly Finished[],
+): Promise<{ readonly file: string; readonly run: Run }> {
   const folder = join(import.meta.dirname, "../results");
   await mkdir(folder, { recursive: true });
   const at = new Date().toISOString();
@@ -85,6 +96,7 @@ export async function writeRun(commit: string, cases: readonly Finished[]): Prom
     node: process.version,
   };
   const file = join(folder, `${at.slice(0, 10)}-${commit}.json`);
-  await writeFile(file, `${JSON.stringify({ at, commit, machine, cases }, null, 2)}\n`);
-  return file;
+  const run = { at, commit, machine, cases };
+  await writeFile(file, `${JSON.stringify(run, null, 2)}\n`);
+  return { file, run };
 }
