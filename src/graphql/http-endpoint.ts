@@ -58,20 +58,11 @@ export function createHttpEndpoint(
   };
 }
 
-/** The media type of the answer, as Yoga chooses it. Undefined: this header is not simple. */
+/** The media type of the answer, as Yoga chooses it: by the first that is accepted. Undefined: this header is not simple. */
 function plainMediaType(accept = "*/*"): string | undefined {
-  for (const type of accept.split(",")) {
-    switch (type.trim()) {
-      case "application/graphql-response+json":
-        return "application/graphql-response+json";
-      case "application/json":
-      case "*/*":
-        return "application/json";
-      default:
-        return undefined;
-    }
-  }
-  return undefined;
+  const first = accept.split(",", 1)[0]?.trim();
+  if (first === "*/*") return "application/json";
+  return first === "application/json" || first === "application/graphql-response+json" ? first : undefined;
 }
 
 /** Whether this is a request with the text of a document that can only come to one result. */
