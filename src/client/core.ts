@@ -42,6 +42,8 @@ const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
 /** The pause before a connection is tried again that the service ended without a word, though the session lives. */
 const DOUBT_PAUSE_MS = 5_000;
+/** How long another tab may take to say why the cookie is gone that this one shares with it. */
+const WORD_MS = 2_000;
 /** A page that was away for so long may have slept. */
 const ASLEEP_AFTER_MS = 30_000;
 /** For what is not to be aborted by a sign-out, because it brings one about or follows it. */
@@ -66,6 +68,8 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
   let restart: ReturnType<typeof setTimeout> | undefined;
   let isConnected = false;
   const connectionListeners = new Set<() => void>();
+  /** What the connection's end said, until the service was asked. */
+  let hint: SignOutCause | undefined;
 
   const live = createLive({
     url: options.url,
@@ -80,10 +84,11 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
     },
     onEnd: (cause) => leave(cause),
     async onDoubt(reason) {
-      // The service tells the reason in words; if it cannot be asked, the bare reason has to do.
+      // The service tells the reason in words; if it cannot be asked, or not any more, the bare reason has to do.
+      hint = reason && { reason, message: "You were logged out." };
       await check();
       if (store.current().status !== "signedIn" || isClosed) return;
-      if (reason) return leave({ reason, message: "You were logged out." });
+      if (hint) return leave(hint);
       restart = setTimeout(() => stopLeading && live.start(), DOUBT_PAUSE_MS);
     },
   });
@@ -104,6 +109,7 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
     const before = store.current();
     // A logout in another tab is one that was asked for, too; its connection may hear of it before that tab tells.
     const isAsked = heard?.isAsked ?? (isLeaving || cause?.reason === "LOGOUT");
+    hint = undefined;
     disconnect();
     void tokens?.set(undefined);
     store.signOut(cause, isAsked);
@@ -141,8 +147,10 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
       const { viewer, currentSession } = await transport.run(CurrentSessionDocument, {}, era);
       if (era.aborted || isClosed) return;
       failures = 0;
-      if (viewer && currentSession) enter(viewer, currentSession, false);
-      else leave(undefined);
+      if (viewer && currentSession) return enter(viewer, currentSession, false);
+      // Whichever tab was refused first had its cookie taken back, and with it that of all; only that one was told why.
+      if (store.current().status === "signedIn" && !hint) await tabs.nextWord(WORD_MS);
+      if (!era.aborted && !isClosed) leave(hint);
     } catch (error) {
       if (era.aborted || isClosed) return;
       if (error instanceof RefusedError && error.code === "UNAUTHENTICATED") return leave(causeOf(error));

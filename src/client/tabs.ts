@@ -14,6 +14,8 @@ export type TabMessage =
 /** All tabs of one browser together. */
 export interface Tabs {
   readonly tell: (message: TabMessage) => void;
+  /** Waits until another tab's next message was heard, or for so many milliseconds if none comes. */
+  readonly nextWord: (patienceMs: number) => Promise<void>;
   /**
    * Calls back once this tab is the one that holds the connection for all, which is when the one before it is gone. Gives
    * back what lets another have it.
@@ -25,9 +27,18 @@ export interface Tabs {
 /** Tabs that know of each other by `name`. */
 export function createTabs(name: string, onMessage: (message: TabMessage) => void): Tabs {
   const channel = new BroadcastChannel(name);
-  channel.onmessage = ({ data }: MessageEvent<TabMessage>) => onMessage(data);
+  let heard = Promise.withResolvers<void>();
+  channel.onmessage = ({ data }: MessageEvent<TabMessage>) => {
+    onMessage(data);
+    heard.resolve();
+    heard = Promise.withResolvers();
+  };
   return {
     tell: (message) => channel.postMessage(message),
+    nextWord(patienceMs) {
+      setTimeout(heard.resolve, patienceMs);
+      return heard.promise;
+    },
     lead(onLead) {
       // A browser does not freeze a page that holds a lock, so the tab that leads does not fall silent. Where there are
       // no locks (plain http but for localhost) each tab has a connection of its own.
@@ -55,6 +66,7 @@ export function createTabs(name: string, onMessage: (message: TabMessage) => voi
 /** What stands for the others where there are none. */
 export const alone: Tabs = {
   tell() {},
+  async nextWord() {},
   lead(onLead) {
     onLead();
     return () => {};

@@ -186,6 +186,38 @@ describe.skipIf(hasNoChromium)("the SDK in Chromium", () => {
     for (const tab of [first, second]) await tab.is("signedOut", "ROLE_CHANGED");
   });
 
+  test("knows why in a tab whose cookie was taken back by an answer to another tab", async () => {
+    const { user, first, second } = await twoTabs();
+    const [leader, other] = first.connections() === 1 ? [first, second] : [second, first];
+    // The other's own connection would tell it, too, once it leads.
+    await other.page.addInitScript(() => {
+      window.WebSocket = class extends EventTarget {
+        close() {}
+      } as unknown as typeof WebSocket;
+    });
+    await other.page.reload();
+    await other.is("signedIn", user.email);
+    // What the tab that is refused has to say comes later than the other's answer.
+    const letSpeak = await leader.page.evaluateHandle(() => {
+      const post = BroadcastChannel.prototype.postMessage;
+      const held: (() => void)[] = [];
+      BroadcastChannel.prototype.postMessage = function (message) {
+        held.push(() => post.call(this, message));
+      };
+      return () => {
+        for (const speak of held) speak();
+      };
+    });
+    await node.sql("UPDATE users SET role = 'SUPPORT' WHERE id = $1", [user.userId]);
+    await leader.is("signedOut", "ROLE_CHANGED");
+    await leader.page.evaluate(() => window.client.check());
+    const answered = other.page.waitForResponse((response) => response.url().endsWith("/graphql"));
+    await other.page.evaluate(() => void window.client.check());
+    expect(await (await answered).json()).toEqual({ data: { viewer: null, currentSession: null } });
+    await letSpeak.evaluate((speak) => speak());
+    await other.is("signedOut", "ROLE_CHANGED");
+  });
+
   test("asks at once when a page is looked at again", async () => {
     const { user, first, second } = await twoTabs();
     for (const { page } of [first, second]) {
