@@ -1,8 +1,10 @@
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 
-/** The whole machine stood still. */
+/** The whole machine stood still, or its disk took so long to write a few kB. */
 export interface Stall {
+  readonly what: "machine" | "disk";
   /** When it went on, in milliseconds since the epoch. */
   readonly until: number;
   readonly ms: number;
@@ -15,7 +17,7 @@ export interface Stalls {
   readonly all: readonly Stall[];
   /** Whether what happened then, in milliseconds since the epoch, may be because of one. */
   readonly explain: (at: number) => boolean;
-  readonly stop: () => Promise<unknown>;
+  readonly stop: () => Promise<void>;
 }
 
 export function watchForStalls(): Stalls {
@@ -25,7 +27,10 @@ export function watchForStalls(): Stalls {
   return {
     all,
     explain: (at) => all.some(({ until, ms }) => at >= until - ms && at <= until + AFTERMATH_MS),
-    stop: () => watcher.terminate(),
+    async stop() {
+      watcher.postMessage("stop");
+      await once(watcher, "exit");
+    },
   };
 }
 
