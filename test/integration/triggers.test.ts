@@ -258,6 +258,19 @@ describe("writers that meet on PostgreSQL", () => {
     expect(rows.map((row) => row.user_id)).toEqual([one, other]);
   });
 
+  test("what changes of sessions that have ended does not wait for those who write the log", async () => {
+    const [writer, other] = [await connect(), await connect()];
+    const [one, theirs] = [await insertUser(writer), await insertUser(writer)];
+    await writer.query(INSERT_SESSION, [theirs]);
+    await writer.query("UPDATE sessions SET revoked_at = now() WHERE user_id = $1", [theirs]);
+    await writer.query("BEGIN");
+    await writer.query(INSERT_SESSION, [one]);
+    await other.query("SET lock_timeout = '2s'");
+    const { rowCount } = await other.query("UPDATE sessions SET ip_address = NULL WHERE user_id = $1", [theirs]);
+    expect(rowCount).toBe(1);
+    await writer.query("COMMIT");
+  });
+
   test("is seen to skip an event by this very reading when the lock of the log is dropped", async () => {
     const unlocked = await createTestDatabase("postgres");
     onTestFinished(() => unlocked.remove());

@@ -31,9 +31,9 @@ BEGIN
                coalesce(live_logout_setting('reason'), 'REVOKED_BY_ADMIN'), live_logout_setting('ip_address')
         FROM old_sessions WHERE revoked_at IS NULL;
     END IF;
-  ELSIF EXISTS (SELECT FROM new_sessions WHERE revoked_at IS NOT NULL) OR EXISTS (
-    SELECT FROM new_sessions became JOIN old_sessions was USING (id) WHERE sessions_matter(was, became)
-  ) THEN
+  ELSIF (EXISTS (SELECT FROM old_sessions WHERE revoked_at IS NULL)
+         AND EXISTS (SELECT FROM new_sessions WHERE revoked_at IS NOT NULL))
+     OR EXISTS (SELECT FROM new_sessions became JOIN old_sessions was USING (id) WHERE sessions_matter(was, became)) THEN
     INSERT INTO session_event (type, session_id, user_id, actor_id, reason, ip_address)
       SELECT CASE WHEN became.revoked_at IS NULL THEN 'SESSION_CHANGED' ELSE 'SESSION_REVOKED' END,
              became.id, became.user_id, live_logout_setting('actor_id')::uuid,
