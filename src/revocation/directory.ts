@@ -207,7 +207,7 @@ export function createDirectory(options: DirectoryOptions): Directory {
       return undefined;
     }
     if (purpose === "use") noteUse(served);
-    sessions.touch(served);
+    sessions.hold(served);
     // Room is made when a lease is released, not before: whoever loads a session takes a lease on it next.
     return served.lease(leaseHooks);
   }

@@ -1,5 +1,9 @@
+import { LRUCache } from "lru-cache";
 import { ServedSession } from "./lease.ts";
 import type { Snapshot } from "./snapshot.ts";
+
+/** So many more than there is room for may be in memory between being read and being leased, which is when they count. */
+const ROOM_FOR_LOADS = 1_000;
 
 /**
  * The sessions that a node has in memory, found by their id, and by their token as long as they may be used without asking
@@ -10,8 +14,8 @@ export interface ServedSessions {
   readonly ofSession: (sessionId: string) => ServedSession | undefined;
   /** Takes in what was read; leases that are held on the session live on. */
   readonly put: (snapshot: Snapshot) => ServedSession;
-  /** Makes it the one used last. */
-  readonly touch: (served: ServedSession) => void;
+  /** It is not to be forgotten until it is tidied: a lease on it is about to be taken. */
+  readonly hold: (served: ServedSession) => void;
   /** Its token does not lead to it any more, until it is put again. */
   readonly hide: (served: ServedSession) => void;
   readonly hideAll: () => void;
@@ -24,29 +28,24 @@ export interface ServedSessions {
 
 /** `capacity`: how many are kept; those that are held are kept beyond it. */
 export function createServedSessions(capacity: number): ServedSessions {
-  // A Map keeps the order of insertion: moving to its end is what makes it least-recently-used.
   const byTokenHash = new Map<string, ServedSession>();
   const bySessionId = new Map<string, ServedSession>();
+  // Those that a token leads to and nobody holds. Apart from the others, so that the one to forget is found at once however
+  // many are held.
+  const idle = new LRUCache<string, ServedSession>({
+    max: capacity + ROOM_FOR_LOADS,
+    dispose: (served, _id, why) => why === "evict" && forget(served),
+  });
 
   function hide(served: ServedSession): void {
     const { tokenHash } = served.snapshot.session;
     if (byTokenHash.get(tokenHash) === served) byTokenHash.delete(tokenHash);
+    if (idle.peek(served.id) === served) idle.delete(served.id);
   }
 
   function forget(served: ServedSession): void {
     hide(served);
     if (bySessionId.get(served.id) === served) bySessionId.delete(served.id);
-  }
-
-  function evict(): void {
-    let surplus = byTokenHash.size - capacity;
-    if (surplus <= 0) return;
-    for (const served of byTokenHash.values()) {
-      if (served.leases > 0) continue;
-      forget(served);
-      surplus -= 1;
-      if (surplus <= 0) return;
-    }
   }
 
   return {
@@ -65,20 +64,23 @@ export function createServedSessions(capacity: number): ServedSessions {
       }
       served.isDoubted = false;
       byTokenHash.set(snapshot.session.tokenHash, served);
+      if (served.leases === 0) idle.set(served.id, served);
       return served;
     },
-    touch(served) {
-      const { tokenHash } = served.snapshot.session;
-      byTokenHash.delete(tokenHash);
-      byTokenHash.set(tokenHash, served);
-    },
+    hold: (served) => void idle.delete(served.id),
     hide,
-    hideAll: () => byTokenHash.clear(),
+    hideAll() {
+      byTokenHash.clear();
+      idle.clear();
+    },
     forget,
     tidy(released) {
-      const isFindable = byTokenHash.get(released.snapshot.session.tokenHash) === released;
-      if (released.leases === 0 && !isFindable) forget(released);
-      evict();
+      if (released.leases === 0) {
+        const isFindable = byTokenHash.get(released.snapshot.session.tokenHash) === released;
+        if (isFindable) idle.set(released.id, released);
+        else forget(released);
+      }
+      while (byTokenHash.size > capacity && idle.size > 0) idle.pop();
     },
     all: () => bySessionId.values(),
     size: () => bySessionId.size,
