@@ -91,6 +91,8 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
   try {
     const onError = (error: unknown) => log.error({ err: error }, "the database is in trouble");
     const onWarning = (message: string) => log.warn(message);
+    // Computes a hash, for which nothing has to wait.
+    const hasherReady = createPasswordHasher(config.passwordCost);
     const answerTimeoutMs = Math.max(LEAST_ANSWER_TIMEOUT_MS, config.revocationBoundMs);
     const opened = await openDatabase(config, { answerTimeoutMs, onError, onWarning, onQuery });
     const database = wrapDatabase(opened);
@@ -101,7 +103,7 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
     const { prisma } = database;
     const roles = createRoles(config.addedRoles);
     await checkRolesInUse(prisma, roles);
-    const passwords = wrapPasswords(await createPasswordHasher(config.passwordCost));
+    const passwords = wrapPasswords(await hasherReady);
     const firstAdministrator = await ensureAdministrator(
       { database, passwords },
       { email: config.adminEmail, password: config.adminPassword },

@@ -1,12 +1,11 @@
 import type { Database, OpenOptions } from "./database.ts";
-import { openEmbedded } from "./embedded.ts";
 import { openPostgres } from "./postgres.ts";
 
 /**
  * Opens the PostgreSQL at `databaseUrl`, or without one the embedded database in `dataDir`. Neither is migrated
  * yet. Throws `OperatorError` for what the operator has to mend.
  */
-export function openDatabase(
+export async function openDatabase(
   settings: {
     readonly databaseUrl: string | undefined;
     readonly listenDatabaseUrl: string | undefined;
@@ -14,7 +13,8 @@ export function openDatabase(
   },
   options: OpenOptions,
 ): Promise<Database> {
-  return settings.databaseUrl
-    ? openPostgres(settings.databaseUrl, options, settings.listenDatabaseUrl)
-    : openEmbedded(settings.dataDir, options);
+  if (settings.databaseUrl) return openPostgres(settings.databaseUrl, options, settings.listenDatabaseUrl);
+  // Loaded only where it is used: it brings PostgreSQL along.
+  const { openEmbedded } = await import("./embedded.ts");
+  return openEmbedded(settings.dataDir, options);
 }

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
-import { renderGraphiQL } from "@graphql-yoga/render-graphiql";
 
 /** The page has all its scripts inline and runs workers from blobs; nothing comes from, or goes to, elsewhere. */
 const CONTENT_SECURITY_POLICY = [
@@ -114,11 +113,12 @@ export function wantsPage(request: IncomingMessage): boolean {
   return request.method === "GET" && (request.headers.accept ?? "").includes("text/html");
 }
 
-/** GraphiQL from the package, with everything inline: 9 MB, so it is rendered and compressed once. */
+/** GraphiQL from the package, with everything inline: 9 MB, so it is loaded, rendered and compressed once, and when somebody asks. */
 export function createGraphiQLPage(): Page {
   let rendered: Promise<{ readonly plain: Buffer; readonly zipped: Buffer }> | undefined;
 
   async function render() {
+    const { renderGraphiQL } = await import("@graphql-yoga/render-graphiql");
     const plain = Buffer.from(
       renderGraphiQL({
         title: "live-logout",

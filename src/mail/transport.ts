@@ -1,6 +1,5 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createTransport } from "nodemailer";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import type { Message } from "./messages.ts";
@@ -15,16 +14,34 @@ export interface MailTransport {
   readonly close: () => void;
 }
 
+type CreateTransport = typeof import("nodemailer").createTransport;
+
 type MailConfig = Pick<Config, "smtpUrl" | "mailFrom" | "dataDir" | "isProduction">;
 
 /** By SMTP, or else into files that any mail program opens. */
 export function createMailTransport(config: MailConfig, log: Logger): MailTransport {
-  return config.smtpUrl
-    ? smtpTransport(config.smtpUrl, config.mailFrom)
-    : fileTransport(join(config.dataDir, "mail"), config, log);
+  // With the first mail, so that no start has to wait for it.
+  let opened: Promise<MailTransport> | undefined;
+  async function open(): Promise<MailTransport> {
+    const { createTransport } = await import("nodemailer");
+    return config.smtpUrl
+      ? smtpTransport(createTransport, config.smtpUrl, config.mailFrom)
+      : fileTransport(createTransport, join(config.dataDir, "mail"), config, log);
+  }
+  return {
+    async send(id, message) {
+      opened ??= open();
+      await (await opened).send(id, message);
+    },
+    close: () => void opened?.then((transport) => transport.close()),
+  };
 }
 
-function smtpTransport(url: string, from: string | undefined): MailTransport {
+function smtpTransport(
+  createTransport: CreateTransport,
+  url: string,
+  from: string | undefined,
+): MailTransport {
   const transport = createTransport(
     {
       url,
@@ -41,7 +58,12 @@ function smtpTransport(url: string, from: string | undefined): MailTransport {
   };
 }
 
-function fileTransport(folder: string, { mailFrom, isProduction }: MailConfig, log: Logger): MailTransport {
+function fileTransport(
+  createTransport: CreateTransport,
+  folder: string,
+  { mailFrom, isProduction }: MailConfig,
+  log: Logger,
+): MailTransport {
   const from = mailFrom ?? "live-logout <no-reply@localhost>";
   const transport = createTransport({ streamTransport: true, buffer: true, newline: "unix" }, { from });
   return {
