@@ -266,7 +266,9 @@ describe("writers that meet on PostgreSQL", () => {
     await writer.query("BEGIN");
     await writer.query(INSERT_SESSION, [one]);
     await other.query("SET lock_timeout = '2s'");
-    const { rowCount } = await other.query("UPDATE sessions SET ip_address = NULL WHERE user_id = $1", [theirs]);
+    const { rowCount } = await other.query("UPDATE sessions SET ip_address = NULL WHERE user_id = $1", [
+      theirs,
+    ]);
     expect(rowCount).toBe(1);
     await writer.query("COMMIT");
   });
