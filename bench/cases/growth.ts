@@ -8,6 +8,7 @@ import type { Closed, Opening } from "../kit/sockets.ts";
 
 const NODES = [1, 2, 4];
 const REVOCATIONS = 200;
+const SETTLING_S = 3;
 const IDLE_S = 5;
 
 export const growth: Case = {
@@ -17,6 +18,8 @@ export const growth: Case = {
     const clusters: Cluster[] = [];
     try {
       for (const nodes of NODES) clusters.push(await startCluster(nodes));
+      // Its statistics tell late what PostgreSQL has done.
+      await pause(SETTLING_S * 1_000);
       const idle = await measureIdle(clusters);
       const latencies = clusters.map((): number[] => []);
       // In turns, so that whatever else the machine does hits all of them alike.
