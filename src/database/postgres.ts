@@ -155,6 +155,9 @@ async function openListener(connection: pg.ClientConfig, options: ListenerOption
   client.on("end", () => lose(new Error("the database ended the connection")));
   client.on("notification", options.onNotification);
   await client.connect();
+  // A log is read at its end. How many rows that are there is not known when the statement is planned, and while the log is
+  // small, all of it would be read each time.
+  await client.query("SET enable_seqscan = off");
   await client.query(`LISTEN ${pg.escapeIdentifier(options.channel)}`);
   const names = new Map<string, string>();
   return {

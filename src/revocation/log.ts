@@ -43,36 +43,37 @@ export interface LogPage {
   readonly serverIdentity: string;
 }
 
+// The clock comes with every read, also with one that finds nothing: nodes judge expiry by it. It has a row of its own, before
+// the others, because thousands of events may come with it.
+const statement = (which: string) =>
+  `SELECT pg_is_in_recovery() AS is_standby,
+          pg_postmaster_start_time()::text || (SELECT oid FROM pg_database WHERE datname = current_database())
+            AS identity,
+          NULL::bigint AS id, NULL AS type, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS at,
+          NULL::uuid AS session_id, NULL::uuid AS user_id, NULL::uuid AS actor_id, NULL AS reason, NULL AS row_hash
+   UNION ALL
+   SELECT NULL, NULL, id, type, (extract(epoch FROM at) * 1000)::float8, session_id, user_id, actor_id, reason,
+          encode(row_hash, 'hex')
+   FROM (SELECT * FROM session_event ${which}) AS event
+   ORDER BY id NULLS FIRST`;
+const READ_NEWEST = statement("ORDER BY id DESC LIMIT 1");
+const READ_FROM = statement(`WHERE id >= $1::bigint ORDER BY id LIMIT ${LOG_PAGE_SIZE + 1}`);
+
 /**
  * Reads what was committed after the anchor, in commit order, up to a page; without an anchor only the newest event.
  * Throws when the database does, and when it is a standby, whose log may lag behind.
  */
 export async function readLog(listener: Listener, anchor: Anchor | undefined): Promise<LogPage> {
-  const which = anchor
-    ? `WHERE id >= $1::bigint ORDER BY id LIMIT ${LOG_PAGE_SIZE + 1}`
-    : "ORDER BY id DESC LIMIT 1";
-  // The clock comes with every read, also with one that finds nothing: nodes judge expiry by it. It has a row of its own,
-  // before the others, because thousands of events may come with it.
-  const [server, ...rows] = await listener.query(
-    `SELECT clock_timestamp() AS now, pg_is_in_recovery() AS is_standby,
-            pg_postmaster_start_time()::text || (SELECT oid FROM pg_database WHERE datname = current_database())
-              AS identity,
-            NULL::bigint AS id, NULL AS type, NULL::float8 AS at, NULL::uuid AS session_id, NULL::uuid AS user_id,
-            NULL::uuid AS actor_id, NULL AS reason, NULL AS row_hash
-     UNION ALL
-     SELECT NULL, NULL, NULL, id, type, (extract(epoch FROM at) * 1000)::float8, session_id, user_id, actor_id, reason,
-            encode(row_hash, 'hex')
-     FROM (SELECT * FROM session_event ${which}) AS event
-     ORDER BY id NULLS FIRST`,
-    anchor ? [anchor.id] : [],
-  );
-  const databaseNow = server?.["now"];
-  if (!(databaseNow instanceof Date)) throw new Error("the log was read without the database's time");
+  const [server, ...rows] = await (anchor
+    ? listener.query(READ_FROM, [anchor.id])
+    : listener.query(READ_NEWEST, []));
+  const now = server?.["at"];
+  if (typeof now !== "number") throw new Error("the log was read without the database's time");
   if (server?.["is_standby"]) throw new Error("a standby answers, which may not have the whole log yet");
   const found = rows.map(toEvent);
   const hasAnchorRow = anchor !== undefined && anchor !== LOG_BEGINNING;
   return {
-    databaseNow,
+    databaseNow: new Date(now),
     serverIdentity: String(server?.["identity"]),
     events: hasAnchorRow ? found.slice(1) : found,
     isAnchored: !hasAnchorRow || (found[0]?.id === anchor.id && found[0].rowHash === anchor.rowHash),

@@ -57,7 +57,7 @@ function createLog() {
               cursor === undefined
                 ? rows.slice(-1)
                 : rows.filter((row) => row.id >= Number(cursor)).slice(0, LOG_PAGE_SIZE + 1);
-            const server = { now: NOW, is_standby: isStandby, identity };
+            const server = { at: NOW.getTime(), is_standby: isStandby, identity };
             await gate;
             const event = {
               type: "SESSION_CREATED",
