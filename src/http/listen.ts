@@ -1,6 +1,9 @@
 import type { Server } from "node:http";
 import { OperatorError } from "../operator-error.ts";
 
+/** So many connections may wait to be taken: after a restart thousands of clients come back within seconds. The system may allow fewer. */
+const ACCEPT_QUEUE = 4_096;
+
 /** Where a server listens. */
 export interface Listening {
   readonly port: number;
@@ -14,7 +17,7 @@ export async function listen(
 ): Promise<Listening> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  server.listen(port, host, resolve);
+  server.listen({ port, host, backlog: ACCEPT_QUEUE }, resolve);
   try {
     await promise;
   } catch (error) {
