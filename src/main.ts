@@ -158,6 +158,8 @@ export async function startNode(config: Config, options: NodeOptions = {}): Prom
         directory.doubt("same");
         feed.doubt(cursor);
       },
+      isAwaited: (subject) =>
+        directory.isAwaited(subject) || feed.hasFollowers() || pusher?.isWanted() === true,
       onRead: databaseClock.learn,
       onError,
       queryTimeoutMs: config.revocationBoundMs / 3,

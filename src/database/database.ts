@@ -17,7 +17,8 @@ export interface Database {
 
 export interface ListenerOptions {
   readonly channel: string;
-  readonly onNotification: () => void;
+  /** `payload` is what the notification says, "" if nothing. */
+  readonly onNotification: (payload: string) => void;
   /** Called once when the connection is gone, unless it was closed by `close`. */
   readonly onLost: (error: Error) => void;
   /** How long an answer may take before the connection counts as lost, in milliseconds. */

@@ -153,7 +153,7 @@ async function openListener(connection: pg.ClientConfig, options: ListenerOption
   };
   client.on("error", lose);
   client.on("end", () => lose(new Error("the database ended the connection")));
-  client.on("notification", options.onNotification);
+  client.on("notification", ({ payload }) => options.onNotification(payload ?? ""));
   await client.connect();
   // A log is read at its end. How many rows that are there is not known when the statement is planned, and while the log is
   // small, all of it would be read each time.

@@ -23,6 +23,8 @@ export interface PushRooms {
 }
 
 export interface Pusher {
+  /** Whether there may be anybody to be told. */
+  readonly isWanted: () => boolean;
   /** To be called when something was added to the log. */
   readonly wake: () => void;
   /** Resolves once nothing is being delivered any more. */
@@ -98,6 +100,7 @@ export function startPushing({ prisma, signer, log }: PushRooms): Pusher {
   })();
 
   return {
+    isWanted: () => isWanted,
     wake() {
       if (isWanted) woken.resolve();
     },

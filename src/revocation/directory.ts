@@ -2,7 +2,7 @@ import pLimit from "p-limit";
 import { createDueTimes } from "./due-times.ts";
 import { createFollowers, type Followers } from "./followers.ts";
 import type { Lease, LeaseHooks, ServedSession } from "./lease.ts";
-import type { SessionEvent } from "./log.ts";
+import type { SessionEvent, Subject } from "./log.ts";
 import { toRevocationReason } from "./reasons.ts";
 import type { RecentEvents } from "./recent-events.ts";
 import { createServedSessions } from "./served-sessions.ts";
@@ -66,6 +66,8 @@ export interface Directory {
    */
   readonly confirm: (lease: Lease) => boolean | Promise<boolean>;
   readonly follow: Followers["follow"];
+  /** Whether anybody here has to hear of this session's end: it is in memory, may be about to be, or is followed. */
+  readonly isAwaited: (subject: Subject) => boolean;
   readonly isOnline: (sessionId: string) => boolean;
   /** How many sessions hold an open live connection here. */
   readonly countOnline: () => number;
@@ -78,6 +80,7 @@ export interface Directory {
 export function createDirectory(options: DirectoryOptions): Directory {
   const sessions = createServedSessions(options.capacity);
   const loads = new Map<string, Promise<Resolution | undefined>>();
+  let loadsUnderWay = 0;
   const { recent } = options;
   const followers = createFollowers();
   /** Sessions that were ended here before their event was read, so that followers hear of each once. */
@@ -129,6 +132,15 @@ export function createDirectory(options: DirectoryOptions): Directory {
    * checked, in the same turn as the admission.
    */
   async function load(key: SessionKey): Promise<Resolution | undefined> {
+    loadsUnderWay += 1;
+    try {
+      return await loadUntilSettled(key);
+    } finally {
+      loadsUnderWay -= 1;
+    }
+  }
+
+  async function loadUntilSettled(key: SessionKey): Promise<Resolution | undefined> {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const began = recent.position();
       const snapshot = await options.load(key);
@@ -275,6 +287,12 @@ export function createDirectory(options: DirectoryOptions): Directory {
     },
 
     follow: followers.follow,
+
+    isAwaited: ({ sessionId, userId }) =>
+      loadsUnderWay > 0 ||
+      sessions.ofSession(sessionId) !== undefined ||
+      followers.has(sessionId) ||
+      followers.has(userId),
 
     isOnline: (sessionId) => (sessions.ofSession(sessionId)?.connections ?? 0) > 0,
 

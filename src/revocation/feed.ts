@@ -38,6 +38,7 @@ interface FeedFollower {
 export interface Feed {
   /** Starts after the cursor, or without one after what this node has applied so far. */
   readonly follow: (filter: EventFilter, cursor?: bigint) => FeedFollower;
+  readonly hasFollowers: () => boolean;
   /** Wakes those who wait for it. To be called after each event that was applied. */
   readonly wake: (event: SessionEvent) => void;
   /** Ends all followers: what they were told is in another log. */
@@ -76,6 +77,7 @@ export function createFeed({ recent, readPage, isKnown }: FeedOptions): Feed {
   }
 
   return {
+    hasFollowers: () => followers.size > 0,
     wake({ userId }) {
       wakeAll(userId);
       wakeAll(undefined);

@@ -17,6 +17,8 @@ export interface Followers {
     turnInto: (end: SessionEnd) => T,
   ) => SessionEnds<T>;
   readonly tell: (end: SessionEnd) => void;
+  /** Whether there is one for this session or user. */
+  readonly has: (id: string) => boolean;
 }
 
 export function createFollowers(): Followers {
@@ -49,6 +51,7 @@ export function createFollowers(): Followers {
         for (let one = firstByKey.get(name); one; one = one.sibling) one.hear(end);
       }
     },
+    has: (id) => firstByKey.has(id),
   };
 }
 

@@ -3,6 +3,18 @@ import type { Listener } from "../database/database.ts";
 /** The channel that the log's trigger notifies on; see the migration `sessions`. */
 export const LOG_CHANNEL = "live_logout";
 
+/** The one session that a transaction has written of in the log, as its notification says. A hint, and no more: anybody may send one. */
+export interface Subject {
+  readonly sessionId: string;
+  readonly userId: string;
+}
+
+/** What a notification is about; undefined if it does not say, as that of a transaction that wrote of several sessions. */
+export function subjectOf(payload: string): Subject | undefined {
+  const [sessionId, userId] = payload.split(" ");
+  return sessionId && userId ? { sessionId, userId } : undefined;
+}
+
 /** How many events one read takes at most, so that a mass logout does not come as one huge answer. */
 export const LOG_PAGE_SIZE = 2_000;
 

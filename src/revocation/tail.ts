@@ -8,10 +8,15 @@ import {
   type LogPage,
   readLog,
   type SessionEvent,
+  type Subject,
+  subjectOf,
 } from "./log.ts";
 
 /** A notification is only a hint: the log is read this often without one, so a lost one costs at most this. */
 const READ_INTERVAL_MS = 1_000;
+
+/** What nobody here waits for is read so much later, with whatever else has come by then: most revocations concern one node of many. */
+const UNAWAITED_READ_MS = 20;
 
 /** So many events are applied in one turn. In a mass logout those who are told leave, and others are answered, between. */
 const APPLIED_AT_ONCE = 200;
@@ -36,6 +41,8 @@ export interface TailOptions {
    * was read from it beyond the cursor may be lost.
    */
   readonly onServerChange: (cursor: string) => void;
+  /** Whether anybody on this node waits to hear of it. Nothing but haste depends on the answer. */
+  readonly isAwaited: (subject: Subject) => boolean;
   /** Called after each successful read, with the database's time. */
   readonly onRead: (databaseNow: Date) => void;
   readonly onError: (error: unknown) => void;
@@ -86,6 +93,8 @@ export async function startTail(options: TailOptions): Promise<Tail> {
   let lastReadStartedAt = Number.NEGATIVE_INFINITY;
   let waiting: PromiseWithResolvers<void>[] = [];
   let woken = false;
+  /** What has been notified is to be read then, if nothing is read before. */
+  let later: ReturnType<typeof setTimeout> | undefined;
   let wake = () => {
     woken = true;
   };
@@ -105,7 +114,15 @@ export async function startTail(options: TailOptions): Promise<Tail> {
     woken = false;
   }
 
+  function onNotification(payload: string): void {
+    const subject = subjectOf(payload);
+    if (!subject || options.isAwaited(subject)) wake();
+    else later ??= setTimeout(() => wake(), UNAWAITED_READ_MS);
+  }
+
   function beginReading(listener: Listener, from: Anchor | undefined): Reading {
+    clearTimeout(later);
+    later = undefined;
     // Whoever asks from here on may mean something that this read does not see.
     const reading = { startedAt: elapsedMs(), waiters: waiting, page: readLog(listener, from) };
     waiting = [];
@@ -170,7 +187,7 @@ export async function startTail(options: TailOptions): Promise<Tail> {
     const listener = await options.database.openListener({
       channel: LOG_CHANNEL,
       queryTimeoutMs: options.queryTimeoutMs,
-      onNotification: () => wake(),
+      onNotification,
       onLost: (error) => {
         lost = error;
         wake();
@@ -228,6 +245,7 @@ export async function startTail(options: TailOptions): Promise<Tail> {
     },
     async stop() {
       stopping.abort();
+      clearTimeout(later);
       wake();
       await finished;
     },

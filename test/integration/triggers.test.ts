@@ -293,6 +293,35 @@ describe("writers that meet on PostgreSQL", () => {
     expect((await reader.query("SELECT 1 FROM session_event WHERE id > $1", [rows[0].id])).rows).toEqual([]);
   });
 
+  test("P1: a notification says which session it is about, if its transaction wrote of one only", async () => {
+    const [listener, writer] = [await connect(), await connect()];
+    const heard: (string | undefined)[] = [];
+    listener.on("notification", ({ payload }) => heard.push(payload));
+    await listener.query("LISTEN live_logout");
+    const userId = await insertUser(writer);
+    const begin = async () => (await writer.query(`${INSERT_SESSION} RETURNING id`, [userId])).rows[0].id;
+    const hear = async () => {
+      // What was sent before it is there with the answer.
+      await listener.query("SELECT 1");
+      return heard.splice(0);
+    };
+    const one = await begin();
+    expect(await hear()).toEqual([`${one} ${userId}`]);
+    await writer.query("UPDATE sessions SET revoked_at = now() WHERE id = $1", [one]);
+    expect(await hear()).toEqual([`${one} ${userId}`]);
+
+    for (let count = 0; count < 2; count++) await begin();
+    await hear();
+    await writer.query("UPDATE users SET role = 'ADMIN' WHERE id = $1", [userId]);
+    expect(await hear()).toEqual([""]);
+
+    await writer.query("BEGIN");
+    for (const id of [await insertUser(writer), await insertUser(writer)])
+      await writer.query(INSERT_SESSION, [id]);
+    await writer.query("COMMIT");
+    expect(await hear()).toContain("");
+  });
+
   test("P5: a login that meets a role change which is not yet committed waits for it, and is refused", async () => {
     const [administrator, login] = [await connect(), await connect()];
     const userId = await insertUser(administrator);

@@ -413,6 +413,43 @@ describe("the directory", () => {
     });
   });
 
+  describe("who waits", () => {
+    const subjectOf = ({ id, userId }: Snapshot["session"]) => ({ sessionId: id, userId });
+
+    test("nobody waits for a session that is not here", () => {
+      const { store, directory } = setUp();
+      expect(directory.isAwaited(subjectOf(store.insert()))).toBe(false);
+    });
+
+    test("a session in memory is waited for, also while nobody holds it", async () => {
+      const { store, directory } = setUp();
+      const [here, elsewhere] = [store.insert(), store.insert()];
+      (await leaseOf(directory, here)).release();
+      expect(directory.isAwaited(subjectOf(here))).toBe(true);
+      expect(directory.isAwaited(subjectOf(elsewhere))).toBe(false);
+      revoke(store, directory, here, "LOGOUT");
+      expect(directory.isAwaited(subjectOf(here))).toBe(false);
+    });
+
+    test("while a session is being read, any may be the one", async () => {
+      const { store, directory } = setUp();
+      const [one, other] = [store.insert(), store.insert()];
+      const leased = leaseOf(directory, one);
+      expect(directory.isAwaited(subjectOf(other))).toBe(true);
+      await leased;
+      expect(directory.isAwaited(subjectOf(other))).toBe(false);
+    });
+
+    test("whoever follows a user's sessions waits for each of them", async () => {
+      const { store, directory } = setUp();
+      const [own, other] = [store.insert(), store.insert()];
+      const ends = directory.follow({ userId: other.userId }, own.id, (end) => end);
+      expect(directory.isAwaited(subjectOf(other))).toBe(true);
+      await ends.return();
+      expect(directory.isAwaited(subjectOf(other))).toBe(false);
+    });
+  });
+
   describe("memory", () => {
     test("forgets the sessions used longest ago, but none that is held", async () => {
       const { store, directory } = setUp({ capacity: 2 });

@@ -1,6 +1,6 @@
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Listener, ListenerOptions } from "../../src/database/database.ts";
-import { LOG_PAGE_SIZE } from "../../src/revocation/log.ts";
+import { LOG_PAGE_SIZE, type Subject } from "../../src/revocation/log.ts";
 import { startTail, type Tail, TailBehindError } from "../../src/revocation/tail.ts";
 import { eventually } from "../kit/deadline.ts";
 
@@ -32,7 +32,7 @@ function createLog() {
     standby: (value: boolean) => {
       isStandby = value;
     },
-    notify: () => connections.at(-1)?.onNotification(),
+    notify: (payload = "") => connections.at(-1)?.onNotification(payload),
     down: (value: boolean) => {
       isDown = value;
     },
@@ -76,7 +76,7 @@ function createLog() {
   };
 }
 
-async function setUp(log = createLog()) {
+async function setUp(log = createLog(), isAwaited: (subject: Subject) => boolean = () => true) {
   const applied: number[] = [];
   const restarts: string[] = [];
   const errors: unknown[] = [];
@@ -87,6 +87,7 @@ async function setUp(log = createLog()) {
     onEvent: (event) => applied.push(Number(event.id)),
     onRestart: (cursor) => restarts.push(cursor),
     onServerChange: (cursor) => restarts.push(`server ${cursor}`),
+    isAwaited,
     onRead: () => {},
     onError: (error) => errors.push(error),
     queryTimeoutMs: 1_000,
@@ -110,6 +111,47 @@ describe("the tail", () => {
     log.append();
     log.notify();
     await eventually("the event is applied", () => applied.length === 1);
+  });
+
+  describe("when it is notified of a session", () => {
+    async function notified(...payloads: readonly string[]) {
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+      onTestFinished(() => void vi.useRealTimers());
+      const { log, applied } = await setUp(
+        createLog(),
+        ({ sessionId, userId }) => sessionId === "awaited" && userId === "somebody's",
+      );
+      const before = log.reads();
+      for (const payload of payloads) {
+        log.append();
+        log.notify(payload);
+      }
+      await vi.advanceTimersByTimeAsync(1);
+      return { applied, reads: () => log.reads() - before };
+    }
+
+    test("that nobody waits for, reads a little later, once for all that came", async () => {
+      const { applied, reads } = await notified("one somebody's", "two somebody's", "three somebody's");
+      expect(reads()).toBe(0);
+      await vi.advanceTimersByTimeAsync(100);
+      expect(applied).toEqual([1, 2, 3]);
+      expect(reads()).toBe(1);
+    });
+
+    test("that somebody waits for, reads at once, also what came before, and not again", async () => {
+      const { applied, reads } = await notified("one somebody's", "awaited somebody's");
+      expect(applied).toEqual([1, 2]);
+      await vi.advanceTimersByTimeAsync(100);
+      expect(reads()).toBe(1);
+    });
+
+    test.each(["", " ", "awaited", "awaited somebody's else", "\u0000"])(
+      "reads at once when it is not said of which, or in other words: %j",
+      async (payload) => {
+        const { applied } = await notified(payload);
+        expect(applied).toEqual([1]);
+      },
+    );
   });
 
   test("reads without being notified, too", async () => {
