@@ -27,6 +27,9 @@ builder.subscriptionField("sessionEvents", (t) =>
       if (cursor !== undefined) {
         const { isKnown, oldest } = await findCursor(context.prisma, cursor);
         if (!isKnown) throw cursorExpired(oldest);
+      } else {
+        // What was committed before is no news, also where this node has not read it yet.
+        await context.catchUp();
       }
       lease.markConnected();
       return follow(context, lease, filter, cursor);

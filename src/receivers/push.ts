@@ -46,7 +46,8 @@ export function startPushing({ prisma, signer, log }: PushRooms): Pusher {
 
   async function look(): Promise<void> {
     const claimed = await claim(prisma, MAX_AT_ONCE - serving.size);
-    if (claimed.length === 0 && serving.size === 0) {
+    if (claimed.length > 0) isWanted = true;
+    else if (serving.size === 0) {
       isWanted = (await prisma.eventReceiver.findFirst({ where: { url: { not: null } } })) !== null;
     }
     for (const receiver of claimed) {
