@@ -16,6 +16,7 @@ export default defineConfig({
           include: ["test/cluster/**/*.test.ts"],
           sequence: { groupOrder: 1 },
           maxWorkers: 1,
+          maxConcurrency: 2,
         },
       },
     ],

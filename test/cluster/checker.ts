@@ -1,4 +1,5 @@
 import type { Fault, History, LogRow, Operation, Revocation, SocketLife } from "./history.ts";
+import { percentile, type Summary, summarize } from "./summary.ts";
 
 /** After a fault has ended a node needs this long to reconnect, to catch up and to be started again. */
 const HEALING_MS = 4_000;
@@ -25,23 +26,6 @@ export interface Verdict {
   readonly summary: Summary;
 }
 
-interface Summary {
-  readonly operations: Readonly<Record<string, number>>;
-  readonly revocations: Readonly<Record<string, number>>;
-  readonly reasons: Readonly<Record<string, number>>;
-  readonly closes: Readonly<Record<string, number>>;
-  readonly faults: Readonly<Record<string, number>>;
-  /** From the confirmed commit to the subscriber that was told, in calm phases, in milliseconds. */
-  readonly calmLatency: {
-    readonly count: number;
-    readonly p50: number;
-    readonly p99: number;
-    readonly max: number;
-  };
-  /** Requests that were under way when their session was revoked. */
-  readonly inFlight: number;
-}
-
 /** The end of a session, as far as it is known. */
 interface End {
   readonly reason: string | null;
@@ -63,6 +47,7 @@ export function check(history: History, { boundMs, log, stillborn }: Checked): V
     violations.push(...checkOperation(operation, ends, history, boundMs, isCalm));
   }
   violations.push(...checkLog(log, history));
+  violations.push(...checkChanges(history, log));
   violations.push(...checkTails(history, log));
   violations.push(...checkFeeds(history, log));
   violations.push(...checkSockets(history, ends));
@@ -72,7 +57,7 @@ export function check(history: History, { boundMs, log, stillborn }: Checked): V
 
   const latencies = calmLatencies(history.sockets, ends, isCalm);
   const phaseOf = (at: number) => history.faults.filter(({ end }) => end < at).length;
-  for (const values of groupBy(latencies, ({ node, at }) => `${node} ${phaseOf(at)}`).values()) {
+  for (const values of Map.groupBy(latencies, ({ node, at }) => `${node} ${phaseOf(at)}`).values()) {
     const node = values[0]?.node;
     const median = percentile(
       values.map(({ ms }) => ms),
@@ -87,7 +72,7 @@ export function check(history: History, { boundMs, log, stillborn }: Checked): V
     summary: summarize(
       history,
       log,
-      ends,
+      (sessionId) => ends.get(sessionId)?.committedBy,
       latencies.map(({ ms }) => ms),
     ),
   };
@@ -187,7 +172,7 @@ function checkLog(log: readonly LogRow[], { revocations }: History): string[] {
       violations.push(`P6: event ${id} comes before session ${sessionId} began`);
     if (type === "SESSION_REVOKED") ended.add(sessionId);
   }
-  const byTransaction = groupBy(log, ({ transactionId }) => transactionId);
+  const byTransaction = Map.groupBy(log, ({ transactionId }) => transactionId);
   for (const { target, transactionId, way, isConfirmed } of revocations) {
     // An unconfirmed one may have been lost in a crash, and its transaction's id used again.
     if (!transactionId || !isConfirmed || !("userId" in target)) continue;
@@ -197,6 +182,45 @@ function checkLog(log: readonly LogRow[], { revocations }: History): string[] {
     }
   }
   return violations;
+}
+
+/** Whoever was logged in when a user's role or password was changed is not any more once that is committed. */
+function checkChanges({ operations, revocations }: History, log: readonly LogRow[]): string[] {
+  const knownSince = new Map<string, number>();
+  for (const { sessionId, outcome, complete } of operations) {
+    if (outcome !== "ok") continue;
+    knownSince.set(sessionId, Math.min(complete, knownSince.get(sessionId) ?? Number.POSITIVE_INFINITY));
+  }
+  const confirmed = revocations.filter(({ isConfirmed }) => isConfirmed);
+  const byTransaction = new Map(confirmed.map((revocation) => [revocation.transactionId, revocation]));
+  const bySession = Map.groupBy(revocations, ({ target }) =>
+    "sessionId" in target ? target.sessionId : undefined,
+  );
+  const endedIn = new Map(
+    log.flatMap(({ type, sessionId, transactionId }) =>
+      type === "SESSION_REVOKED" ? [[sessionId, transactionId]] : [],
+    ),
+  );
+  const sessionsOf = Map.groupBy(
+    log.filter(({ type }) => type === "SESSION_CREATED"),
+    ({ userId }) => userId,
+  );
+  /** When whatever ended a session began, or may have begun; undefined if nothing is known that did. */
+  function endBegan(sessionId: string): number | undefined {
+    const transactionId = endedIn.get(sessionId);
+    if (transactionId === undefined) return Number.POSITIVE_INFINITY;
+    const known = byTransaction.get(transactionId);
+    const causes = known ? [known] : (bySession.get(sessionId) ?? []);
+    return causes.length > 0 ? Math.min(...causes.map(({ invoke }) => invoke)) : undefined;
+  }
+
+  return confirmed.flatMap(({ way, target, invoke, complete }) => {
+    if (!("userId" in target)) return [];
+    return (sessionsOf.get(target.userId) ?? [])
+      .filter(({ sessionId }) => (knownSince.get(sessionId) ?? Number.POSITIVE_INFINITY) < invoke)
+      .filter(({ sessionId }) => (endBegan(sessionId) ?? 0) > complete)
+      .map(({ sessionId }) => `P4: the ${way} of user ${target.userId} left session ${sessionId} alive`);
+  });
 }
 
 /** Each process saw every event from its first to its last, in order and once; and to the end if it lived on. */
@@ -241,7 +265,7 @@ function checkFeeds({ feeds }: History, log: readonly LogRow[]): string[] {
 /** Who subscribed is told exactly once, or was cut off and is refused when it comes back. */
 function checkSockets({ sockets }: History, ends: ReadonlyMap<string, End>): string[] {
   const violations: string[] = [];
-  for (const [sessionId, lives] of groupBy(sockets, (life) => life.sessionId)) {
+  for (const [sessionId, lives] of Map.groupBy(sockets, (life) => life.sessionId)) {
     const end = ends.get(sessionId);
     const told = lives.flatMap((life) => life.told);
     if (told.length > 1)
@@ -259,14 +283,21 @@ function checkSockets({ sockets }: History, ends: ReadonlyMap<string, End>): str
 }
 
 function checkSocket(life: SocketLife, end: End | undefined): string[] {
-  const { sessionId, code, reason, subscribedAt, told, node } = life;
+  const { sessionId, code, reason, subscribedAt, told, isCompleted, node } = life;
+  const subscriber = `the subscriber of session ${sessionId} on node ${node}`;
+  if (code === 1012 && isCompleted && told.length === 0) {
+    return [`P7: ${subscriber} is told before a restart that nothing more comes, and would stay away`];
+  }
   if (code !== 4401 && code !== 4403) return [];
   if (!end) return [`P7: the socket of session ${sessionId} is closed with ${code}, though nobody ended it`];
   if (code === 4401 && reason !== `Session revoked: ${end.reason}`) {
     return [`P6: the socket of session ${sessionId} is closed with "${reason}", the log says ${end.reason}`];
   }
   if (code === 4401 && subscribedAt !== undefined && told.length === 0) {
-    return [`P6: the subscriber of session ${sessionId} on node ${node} is closed without its event`];
+    return [`P6: ${subscriber} is closed without its event`];
+  }
+  if (code === 4401 && subscribedAt !== undefined && !isCompleted) {
+    return [`P6: ${subscriber} is closed without a complete, so it would come back to be refused`];
   }
   return [];
 }
@@ -289,56 +320,4 @@ function calmLatencies(
       return [];
     return [{ node, at: first.at, ms: Math.max(0, first.at - end.committedBy) }];
   });
-}
-
-function summarize(
-  history: History,
-  log: readonly LogRow[],
-  ends: ReadonlyMap<string, End>,
-  latencies: readonly number[],
-): Summary {
-  const isInFlight = ({ sessionId, invoke, complete }: Operation) => {
-    const at = ends.get(sessionId)?.committedBy;
-    return at !== undefined && invoke < at && complete > at;
-  };
-  return {
-    operations: countBy(history.operations, ({ kind, outcome }) => `${kind} ${outcome}`),
-    revocations: countBy(history.revocations, ({ way, isConfirmed }) =>
-      isConfirmed ? way : `${way}, in doubt`,
-    ),
-    reasons: countBy(
-      log.filter(({ type }) => type === "SESSION_REVOKED"),
-      ({ reason }) => String(reason),
-    ),
-    closes: countBy(history.sockets, ({ code }) => String(code)),
-    faults: countBy(history.faults, ({ kind }) => kind),
-    calmLatency: {
-      count: latencies.length,
-      p50: percentile(latencies, 50),
-      p99: percentile(latencies, 99),
-      max: Math.max(0, ...latencies),
-    },
-    inFlight: history.operations.filter(isInFlight).length,
-  };
-}
-
-/** The value that this many of a hundred do not exceed. */
-function percentile(values: readonly number[], percent: number): number {
-  const sorted = [...values].sort((left, right) => left - right);
-  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? 0;
-}
-
-function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, Item[]> {
-  const groups = new Map<string, Item[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item));
-    if (group) group.push(item);
-    else groups.set(keyOf(item), [item]);
-  }
-  return groups;
-}
-
-function countBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): Record<string, number> {
-  const groups = [...groupBy(items, keyOf)].sort(([left], [right]) => left.localeCompare(right));
-  return Object.fromEntries(groups.map(([key, group]) => [key, group.length]));
 }

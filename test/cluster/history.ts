@@ -48,6 +48,8 @@ export interface SocketLife {
   /** When the server was known to have the subscription; undefined if it never was. */
   readonly subscribedAt: number | undefined;
   readonly told: readonly { readonly at: number; readonly reason: string }[];
+  /** Whether the server said that nothing more comes of the subscription: a library's client does not come back then. */
+  readonly isCompleted: boolean;
   readonly closedAt: number;
   /** 1006 if it was cut. */
   readonly code: number;

@@ -40,10 +40,33 @@ const SUSPECTS: readonly Suspect[] = [
     calmMs: 16_000,
     violation: /^P1: node \d hears no notifications/,
   },
+  {
+    mutant: "notificationTrusted",
+    faults: [],
+    violation: /^P[67]: .* session \S+/,
+  },
+  {
+    mutant: "completeBeforeRestart",
+    // Only those show it who are connected to that node just then.
+    faults: ["node restarted by SIGTERM", "node restarted by SIGTERM", "node restarted by SIGTERM"],
+    violation:
+      /^P7: the subscriber of session \S+ on node \d is told before a restart that nothing more comes/,
+  },
+  {
+    mutant: "logLockDropped",
+    faults: [],
+    violation: /^P2: node \d applied event \d+ after \d+, which is not the one before/,
+  },
+  {
+    mutant: "changesEndNothing",
+    faults: [],
+    violation: /^P4: the UPDATE users SET role of user \S+ left session \S+ alive/,
+  },
 ];
 
 // A cursor without an anchor is shown in another-log.test.ts, which is what it takes to notice.
-describe("the checker of histories notices a node", () => {
+// Two at a time: they have servers of their own, wait most of the time, and what they do wrong is no matter of milliseconds.
+describe.concurrent("the checker of histories notices a node", () => {
   test.each(SUSPECTS)(
     "that is a $mutant",
     async ({ mutant, faults, calmMs = 3_000, violation }) => {

@@ -1,7 +1,10 @@
+import { WebSocket } from "ws";
 import type { Database, Listener, ListenerOptions } from "../../src/database/database.ts";
 import type { NodeOptions } from "../../src/main.ts";
 import type { Directory } from "../../src/revocation/directory.ts";
 import type { Lease } from "../../src/revocation/lease.ts";
+import { subjectOf } from "../../src/revocation/log.ts";
+import { SUBSCRIPTION_ID } from "./subscribed-client.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -30,6 +33,15 @@ function wrapRows(
         return change(server, events, values[0]);
       },
     };
+  });
+}
+
+/** Changes the database, before this node follows its log. */
+function withSql(statement: string): NodeOptions {
+  return wrapTail(async (open, options) => {
+    const listener = await open(options);
+    await listener.query(statement, []);
+    return listener;
   });
 }
 
@@ -91,6 +103,50 @@ export const MUTANTS = {
       return open(opened > 1 ? { ...options, onNotification: () => {} } : options);
     });
   },
+  /** It takes whatever a notification names for ended, instead of reading the log. */
+  notificationTrusted() {
+    let directory: Directory | undefined;
+    const wrapped = wrapTail((open, options) =>
+      open({
+        ...options,
+        onNotification(payload) {
+          const subject = subjectOf(payload);
+          if (subject) {
+            const event = { id: "0", type: "SESSION_REVOKED", at: new Date(), actorId: null, reason: null };
+            directory?.apply({ ...event, ...subject, rowHash: "" });
+          }
+          options.onNotification(payload);
+        },
+      }),
+    );
+    return {
+      ...wrapped,
+      wrapDirectory(plain: Directory) {
+        directory = plain;
+        return plain;
+      },
+    };
+  },
+
+  /** Before a restart it says of each subscription that nothing more comes, as is right when a session ends. */
+  completeBeforeRestart() {
+    const { close } = WebSocket.prototype;
+    WebSocket.prototype.close = function (this: WebSocket, code, reason) {
+      if (code === 1012) this.send(JSON.stringify({ type: "complete", id: SUBSCRIPTION_ID }));
+      close.call(this, code, reason);
+    };
+    return {};
+  },
+
+  /** Its database lets transactions write the log at the same time, so that a later id may be committed first. */
+  logLockDropped: () =>
+    withSql(
+      `CREATE OR REPLACE FUNCTION session_event_in_commit_order() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN PERFORM set_config('live_logout.log_head', '0:', true); RETURN NULL; END $$`,
+    ),
+
+  /** Its database ends no session when a role or a password is changed. */
+  changesEndNothing: () => withSql("ALTER TABLE users DISABLE TRIGGER users_end_sessions"),
 } satisfies Record<string, () => NodeOptions>;
 
 export type Mutant = keyof typeof MUTANTS;

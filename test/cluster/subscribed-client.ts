@@ -5,7 +5,7 @@ const QUERY = "{ viewer { id } }";
 const SUBSCRIPTION = "subscription { sessionRevoked { reason current } }";
 
 /** The ids of operations on the wire. What comes after the subscription shows that the server has it. */
-const SUBSCRIPTION_ID = "subscription";
+export const SUBSCRIPTION_ID = "subscription";
 const PROBE_ID = "probe";
 
 export interface Subject {
@@ -52,6 +52,7 @@ export function connectSubscriber(
   const closed = Promise.withResolvers<SocketLife>();
   let subscribedAt: number | undefined;
   let isAcknowledged = false;
+  let isCompleted = false;
   let asking: NodeJS.Timeout | undefined;
   let count = 0;
 
@@ -98,6 +99,7 @@ export function connectSubscriber(
       asking = setInterval(ask, options.queryEveryMs);
       return;
     }
+    if (type === "complete" && id === SUBSCRIPTION_ID) isCompleted = true;
     if (type !== "next") return;
     if (id === PROBE_ID && payload?.data) subscribedAt = now();
     const revoked = payload?.data?.sessionRevoked;
@@ -114,6 +116,7 @@ export function connectSubscriber(
       node,
       subscribedAt,
       told,
+      isCompleted,
       closedAt: now(),
       code: farewell?.code ?? code,
       reason: farewell?.reason ?? String(reason),

@@ -200,9 +200,9 @@ export async function createWorkload(
         bySql(
           "UPDATE users SET password_hash",
           user,
-          // The same password with another salt, so that whoever logs in still can.
-          "UPDATE users SET password_hash = $2 WHERE id = $1",
-          [userId, choices.pick(passwordHashes)],
+          // The same password with the other salt, so that whoever logs in still can.
+          "UPDATE users SET password_hash = CASE password_hash WHEN $2 THEN $3 ELSE $2 END WHERE id = $1",
+          [userId, ...passwordHashes],
         ),
       expiry: () =>
         bySql(
@@ -251,6 +251,8 @@ export async function createWorkload(
       await ask(choices.pick(cluster.nodes), subject);
       await pause(choices.int(0, 150));
     }
+    // Some stay for longer, so that there are open sockets to go wrong.
+    if (choices.chance(0.2)) await pause(choices.int(1_000, 4_000));
     // On their way while it happens, to every node: it may be read there just before, and admitted just after.
     await Promise.all([
       revoke(choices, subject),
