@@ -110,17 +110,31 @@ export function refusal(lease: Lease): ExecutionResult {
   return { errors: [lease.isLost ? serviceUnavailable() : unauthenticated(lease.ended)] };
 }
 
+/** What a subscription needs of the context of its operation. */
+type Subscribing = Pick<Context, "outlivesLease" | "release" | "cut" | "onGone"> & {
+  readonly directory: Pick<Context["directory"], "confirm">;
+};
+
 /** The same results, until the lease ends or nobody waits for them. */
-function untilEnded<T>(
+export function untilEnded<T>(
   results: AsyncIterable<T>,
   lease: Lease,
-  context: Context,
+  context: Subscribing,
 ): AsyncGenerator<T, undefined, undefined> {
   const source = results[Symbol.asyncIterator]();
-  const end = Promise.withResolvers<IteratorResult<T, undefined>>();
   const done: IteratorResult<T, undefined> = { value: undefined, done: true };
+  /** Tells whoever waits for the next result that there is none. */
+  let stopWaiting = (_done: IteratorResult<T, undefined>) => {};
   let farewell: NodeJS.Timeout | undefined;
   let isOver = false;
+
+  // Not a race with one promise of the end: that would remember each result until then, which may be for weeks.
+  function nextOfSource(): Promise<IteratorResult<T, undefined>> {
+    return new Promise((resolve, reject) => {
+      stopWaiting = resolve;
+      source.next().then(resolve, reject);
+    });
+  }
 
   async function finish(): Promise<IteratorResult<T, undefined>> {
     if (!isOver) {
@@ -128,7 +142,7 @@ function untilEnded<T>(
       clearTimeout(farewell);
       lease.forgetHolder(holder);
       context.release();
-      end.resolve(done);
+      stopWaiting(done);
       // Nobody waits for a source's last words, so its failure to say them must not end the process.
       await Promise.resolve(source.return?.()).catch(() => {});
     }
@@ -148,7 +162,7 @@ function untilEnded<T>(
   return {
     async next() {
       if (isOver) return done;
-      const result = await Promise.race([source.next(), end.promise]);
+      const result = await nextOfSource();
       if (result.done) return finish();
       // Asked at the moment of sending: the session may have ended, or memory become stale, since (P3).
       if (!context.outlivesLease && !(await context.directory.confirm(lease))) return finish();

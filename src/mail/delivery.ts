@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { Logger } from "pino";
 import type { PrismaClient } from "../database/generated/client.ts";
 import { deleteMail, type OutboxItem, takeMails } from "../database/outbox.ts";
@@ -29,8 +28,7 @@ export async function deliverMails(rooms: DeliveryRooms, stopping: AbortSignal):
     count = items.length;
     const sent = Promise.all([...byRecipient(items)].map((mails) => deliverInTurn(rooms, mails)));
     // A node that stops does not wait for a mail server: what is under way is sent by another node once more.
-    await Promise.race([sent, stopped(stopping)]);
-    sent.catch(() => {});
+    await unlessStopped(sent, stopping);
   }
 }
 
@@ -61,6 +59,12 @@ async function deliver(
   await deleteMail(prisma, id);
 }
 
-async function stopped(stopping: AbortSignal): Promise<void> {
-  if (!stopping.aborted) await once(stopping, "abort");
+/** Waits for the work, but no longer than until the signal; listens to it no longer than that, because the signal outlives it. */
+function unlessStopped(work: Promise<unknown>, stopping: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => resolve();
+    stopping.addEventListener("abort", stop);
+    if (stopping.aborted) stop();
+    work.then(() => resolve(), reject).finally(() => stopping.removeEventListener("abort", stop));
+  });
 }

@@ -169,6 +169,7 @@ describe("the command line", () => {
   });
 
   test("events --follow prints what happens as it does, and ends by Ctrl-C", async () => {
+    await signUp(node.url);
     const child = spawn(
       process.execPath,
       [

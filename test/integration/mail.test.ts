@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { getEventListeners } from "node:events";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import PostalMime from "postal-mime";
@@ -12,6 +13,10 @@ import {
   SignUpDocument,
   ViewerDocument,
 } from "../../src/client/generated/graphql.ts";
+import { readConfig } from "../../src/config.ts";
+import { createLog } from "../../src/log.ts";
+import { deliverMails } from "../../src/mail/delivery.ts";
+import { createMailTransport } from "../../src/mail/transport.ts";
 import { cookieSetBy, createTestClient, logIn, signUp } from "../kit/client.ts";
 import { createTestDatabase, DATABASES } from "../kit/databases.ts";
 import { eventually, within } from "../kit/deadline.ts";
@@ -51,6 +56,21 @@ describe.each(DATABASES)("mail on the %s database", (kind) => {
   /** Waits until every mail that was written down so far has been dealt with. */
   const flush = () =>
     eventually("an empty outbox", async () => (await node.sql("SELECT FROM outbox")).length === 0);
+
+  test("looking for mails, every two seconds, leaves nothing behind", async () => {
+    const { signal } = new AbortController();
+    await deliverMails(
+      {
+        prisma: node.database.prisma,
+        transport: createMailTransport(readConfig(mails.settings), createLog("silent")),
+        compose: async () => undefined,
+        now: () => 0,
+        log: createLog("silent"),
+      },
+      signal,
+    );
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
 
   describe("of a new sign-in", () => {
     test("tells time, device and address, in text and in HTML", async () => {

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import process from "node:process";
 import { Command } from "commander";
 import { OperatorError } from "../../operator-error.ts";
@@ -48,25 +47,29 @@ async function follow(
   const stopping = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopping.abort());
   let woken = Promise.withResolvers<void>();
-  const lost = Promise.withResolvers<never>();
-  lost.promise.catch(() => {});
+  let lost: OperatorError | undefined;
+  // Each of these wakes, and is looked at then: a race with what may never come would remember every round.
+  stopping.signal.addEventListener("abort", () => woken.resolve());
   const listener = await database.openListener({
     channel: LOG_CHANNEL,
     onNotification: () => woken.resolve(),
-    onLost: (error) =>
-      lost.reject(new OperatorError(`The connection to the database was lost: ${error.message}`)),
+    onLost(error) {
+      lost = new OperatorError(`The connection to the database was lost: ${error.message}`);
+      woken.resolve();
+    },
     queryTimeoutMs: QUERY_TIMEOUT_MS,
   });
-  const stopped = once(stopping.signal, "abort");
   try {
     for (let cursor = from; !stopping.signal.aborted; ) {
+      if (lost) throw lost;
       woken = Promise.withResolvers();
       const page = await readHistory(prisma, cursor, {});
       for (const event of page.events) await show(event);
       cursor = page.cursor;
       if (page.events.length > 0) continue;
-      const pause = new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL_MS));
-      await Promise.race([pause, woken.promise, lost.promise, stopped]);
+      const timer = setTimeout(woken.resolve, LOOK_INTERVAL_MS);
+      if (!lost && !stopping.signal.aborted) await woken.promise;
+      clearTimeout(timer);
     }
   } finally {
     await listener.close();
