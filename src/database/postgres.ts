@@ -25,6 +25,10 @@ const LOCK_TIMEOUT_WARNING =
   "What DATABASE_URL leads to (a pooler?) drops the setting lock_timeout, so one writer that holds the log's lock makes " +
   "every login hang. Run: ALTER ROLE ... SET lock_timeout = '2s'";
 
+const SHARED_CONNECTION_WARNING =
+  "Between this node and the database is a pooler. If it shares connections between transactions, this node hears of " +
+  "revocations up to a second late. Set LISTEN_DATABASE_URL to a way past it.";
+
 /**
  * Opens a pool on a PostgreSQL server. `listenUrl` reaches the same database past a pooler that shares connections,
  * for what needs one of its own: listening, and the lock of a migration.
@@ -47,6 +51,7 @@ export async function openPostgres(
   const setting = listenUrl === url ? "DATABASE_URL" : "LISTEN_DATABASE_URL";
   const direct = await probe(connectionTo(listenUrl), describe(listenUrl), setting);
   if (direct.idleTimeout === "0") options.onWarning?.(IDLE_TRANSACTION_WARNING);
+  if (!direct.isOwn) options.onWarning?.(SHARED_CONNECTION_WARNING);
   // Following another log than the one that is written would miss every revocation.
   if (direct.identity !== pooled.identity) {
     throw new OperatorError("LISTEN_DATABASE_URL and DATABASE_URL do not lead to the same database.");
@@ -82,8 +87,15 @@ export async function openPostgres(
       client.on("error", options.onError);
       await client.connect();
       try {
-        await client.query("SELECT pg_advisory_lock(hashtextextended($1, 0))", [`live_logout.${name}`]);
-        return await work();
+        // In a transaction, because a pooler gives what a session holds to whoever comes next. It may take as long as the
+        // other node's work, or as ours.
+        await client.query("BEGIN");
+        await client.query("SET LOCAL lock_timeout = 0");
+        await client.query("SET LOCAL idle_in_transaction_session_timeout = 0");
+        await client.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`live_logout.${name}`]);
+        const result = await work();
+        await client.query("COMMIT");
+        return result;
       } finally {
         await client.end();
       }
@@ -155,13 +167,16 @@ async function openListener(connection: pg.ClientConfig, options: ListenerOption
   client.on("end", () => lose(new Error("the database ended the connection")));
   client.on("notification", ({ payload }) => options.onNotification(payload ?? ""));
   await client.connect();
+  const isOwn = await isOwnConnection(client);
   // A log is read at its end. How many rows that are there is not known when the statement is planned, and while the log is
   // small, all of it would be read each time.
-  await client.query("SET enable_seqscan = off");
+  if (isOwn) await client.query("SET enable_seqscan = off");
   await client.query(`LISTEN ${pg.escapeIdentifier(options.channel)}`);
   const names = new Map<string, string>();
   return {
     async query(text, values) {
+      // A pooler may run each statement on another connection, which does not know what was prepared on the last.
+      if (!isOwn) return (await client.query(text, [...values])).rows;
       // Prepared: the same few statements are run again and again, and planning takes as long as running them.
       let name = names.get(text);
       if (name === undefined) {
@@ -178,6 +193,15 @@ async function openListener(connection: pg.ClientConfig, options: ListenerOption
   };
 }
 
+/**
+ * Whether what is set or prepared on a connection is there at the next statement. A pooler, which may give it to others in
+ * between, answers for the server with a key of its own.
+ */
+async function isOwnConnection(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+  return rows[0]?.pid === Reflect.get(client, "processID");
+}
+
 function connectionTo(url: string): pg.ClientConfig {
   return { connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true };
 }
@@ -189,6 +213,8 @@ interface Probed {
   readonly lockTimeout: string;
   /** The same for every way to the same database. */
   readonly identity: string;
+  /** Whether no pooler is in between. */
+  readonly isOwn: boolean;
 }
 
 /** Fails early, with words for the operator, instead of at the first query. */
@@ -219,7 +245,8 @@ async function probe(connection: pg.ClientConfig, description: string, setting: 
     if (row.is_standby) {
       throw new OperatorError(`${description} is a standby. ${setting} must lead to the primary.`);
     }
-    return { idleTimeout: row.idle, lockTimeout: row.lock, identity: row.identity };
+    const isOwn = await isOwnConnection(client);
+    return { idleTimeout: row.idle, lockTimeout: row.lock, identity: row.identity, isOwn };
   } catch (error) {
     if (error instanceof OperatorError) throw error;
     const reason =

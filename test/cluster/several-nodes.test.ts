@@ -119,6 +119,30 @@ describe("LISTEN_DATABASE_URL", () => {
   });
 });
 
+test("a node that starts waits for another's migration longer than a lock_timeout that the role has", async () => {
+  const database = await useDatabase();
+  const url = new URL(database.settings["DATABASE_URL"] ?? "");
+  url.searchParams.set("options", "-c lock_timeout=50");
+  const migrating = await connect(database);
+  await migrating.query("BEGIN");
+  await migrating.query("SELECT pg_advisory_xact_lock(hashtextextended('live_logout.migrate', 0))");
+  const starting = startTestNode("postgres", {
+    on: { ...database, settings: { ...database.settings, DATABASE_URL: url.href } },
+  });
+  onTestFinished(() => starting.then((node) => node.stop()));
+  const watcher = await connect(database);
+  const waitsLonger = async () => {
+    const { rows } = await watcher.query(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+       AND state_change < clock_timestamp() - interval '200 ms'`,
+    );
+    return rows.length > 0;
+  };
+  await Promise.race([starting, eventually("it waits", waitsLonger)]);
+  await migrating.query("COMMIT");
+  expect((await signUp((await starting).url)).token).toBeTruthy();
+});
+
 describe("P5: a login that waits between the password's verification and its session", () => {
   /** Holds the user's row, so that whoever has verified a password waits with the session for what comes of it. */
   async function logInWhile(change: string): Promise<{ readonly outcome: string; readonly isLive: boolean }> {
