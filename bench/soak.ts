@@ -12,12 +12,13 @@ import { createToken } from "../src/token.ts";
 import { metricOf } from "../test/kit/metrics.ts";
 import { createPostgresServer, freePort } from "../test/kit/postgres-server.ts";
 import { type ServiceProcess, spawnService } from "../test/kit/service-process.ts";
+import { openDashboards } from "./kit/dashboards.ts";
 import { createStolenShare, type Stalls, watchForStalls } from "./kit/stalls.ts";
 
 // `npm run soak -- --minutes 60`: one node under everything that goes on in an hour, and how much memory it needs at its end
 // compared with after ten minutes. Sockets come and go; sessions begin by login and by SQL, and end by mutations, by SQL and by
-// themselves; some clients do not read, some send garbage, some vanish. The node's memory of sessions is filled to its brim
-// before, so that what grows afterwards is a leak.
+// themselves; some clients do not read, some send garbage, some vanish; operators' pages follow all of it from the first minute
+// to the last. The node's memory of sessions is filled to its brim before, so that what grows afterwards is a leak.
 
 const { values } = parseArgs({
   options: {
@@ -39,6 +40,8 @@ const LONGEST_LIFE_S = 300;
 const CONNECTING_AT_ONCE = 40;
 /** Of a hundred clients so many misbehave. */
 const MISBEHAVING_PERCENT = 3;
+/** Pages that stay open, to which every event is told. */
+const DASHBOARDS = 20;
 const PASSWORD = "a password of theirs";
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
@@ -76,6 +79,7 @@ async function soak(
   await inBatches(sessions, 32, async ({ token }) => {
     if (!(await ask(url, token))) problem("a session that lives is nobody's");
   });
+  const dashboards = await followEverything(url, sql);
   const until = performance.now() + MINUTES * 60_000;
   const isOver = () => performance.now() >= until;
   const idle = sessions.splice(0, sessions.length - SOCKETS * 2);
@@ -188,9 +192,41 @@ async function soak(
     keepWatching(),
   ]);
   await Promise.all(clients);
+  await dashboards.finish();
   await sql.end();
   await stalls.stop();
   report(samples, service, stalls);
+}
+
+/** Dashboards from now until they are finished, each of which has to be told every event. */
+async function followEverything(
+  url: string,
+  sql: pg.Client,
+): Promise<{ readonly finish: () => Promise<void> }> {
+  const { data } = await post(
+    url,
+    `mutation { login(input: { email: "admin@localhost", password: "${PASSWORD}", returnToken: true }) { ... on LoginSuccess { token } } }`,
+  );
+  const { rows } = await sql.query<{ after: string }>("SELECT max(id)::text AS after FROM session_event");
+  const after = rows[0]?.after ?? "0";
+  const token = data?.login?.token ?? "";
+  const dashboards = openDashboards(url, { count: DASHBOARDS, token, after, onProblem: problem });
+  return {
+    async finish() {
+      const { rows } = await sql.query<{ events: number }>(
+        "SELECT count(*)::int AS events FROM session_event WHERE id > $1",
+        [after],
+      );
+      const events = rows[0]?.events ?? 0;
+      const until = performance.now() + 10_000;
+      while (dashboards.told().some((told) => told < events) && performance.now() < until) await pause(50);
+      for (const told of dashboards.told()) {
+        if (told !== events) problem(`a dashboard was told ${told} events of ${events}`);
+      }
+      counts[`events told to each of ${DASHBOARDS} dashboards`] = events;
+      dashboards.close();
+    },
+  };
 }
 
 interface Sample {
