@@ -136,6 +136,8 @@ describe.skipIf(hasNoChromium)("the dashboard in Chromium", () => {
     await page.keyboard.press("Tab");
     await page.keyboard.type(user.password);
     await page.keyboard.press("Enter");
+    // Before it is known which others there are, the button is off and takes no focus.
+    await page.getByText("This device").waitFor();
     const button = page.getByRole("button", { name: "Log out all others" });
     await button.focus();
     await page.keyboard.press("Enter");
