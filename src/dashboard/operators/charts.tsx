@@ -17,9 +17,12 @@ const LABELS = {
 /** Sessions, sign-ins and revocations by reason over time. */
 export function Charts({
   intervals,
+  activeSessions,
   span,
 }: {
   readonly intervals: readonly Interval[];
+  /** How many there are now. */
+  readonly activeSessions: number;
   readonly span: Span;
 }): ReactNode {
   const data = intervals.map(({ start, activeSessions, signIns, revocations }) => ({
@@ -28,6 +31,8 @@ export function Charts({
     signIns,
     ...Object.fromEntries(revocations.map(({ reason, count }) => [reason, count])),
   }));
+  // Each interval has what there was at its beginning, so without this the line would end one interval ago.
+  const untilNow = [...data, { time: LABELS[span].format(new Date()), activeSessions }];
   const seen = new Set(intervals.flatMap(({ revocations }) => revocations.map(({ reason }) => reason)));
   const reasons = REASON_OPTIONS.filter(({ value }) =>
     seen.has(value as Interval["revocations"][number]["reason"]),
@@ -40,13 +45,21 @@ export function Charts({
   const total = (of: (interval: Interval) => number) =>
     intervals.reduce((sum, interval) => sum + of(interval), 0);
   const ended = total(({ revocations }) => revocations.reduce((sum, { count }) => sum + count, 0));
-  const shape = { h: 180, data, dataKey: "time", withDots: false, tickLine: "none" } as const;
+  const shape = {
+    h: 180,
+    data,
+    dataKey: "time",
+    withDots: false,
+    tickLine: "none",
+    yAxisProps: { allowDecimals: false },
+  } as const;
 
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }}>
-      <Chart title="Active sessions" summary={`${data.at(-1)?.activeSessions ?? 0} at the end`}>
+      <Chart title="Active sessions" summary={`${activeSessions} at the end`}>
         <AreaChart
           {...shape}
+          data={untilNow}
           curveType="monotone"
           series={[{ name: "activeSessions", label: "Active sessions", color: "indigo.5" }]}
         />

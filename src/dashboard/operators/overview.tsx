@@ -57,7 +57,11 @@ export function Overview(): ReactNode {
               </SimpleGrid>
               <Fallible>
                 <Suspense fallback={<Skeleton height={260} aria-label="Loading charts" />}>
-                  <Charts intervals={statistics.intervals} span={span} />
+                  <Charts
+                    intervals={statistics.intervals}
+                    activeSessions={statistics.activeSessions}
+                    span={span}
+                  />
                 </Suspense>
               </Fallible>
             </>
