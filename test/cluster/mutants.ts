@@ -103,6 +103,7 @@ export const MUTANTS = {
       return open(opened > 1 ? { ...options, onNotification: () => {} } : options);
     });
   },
+
   /** It takes whatever a notification names for ended, instead of reading the log. */
   notificationTrusted() {
     let directory: Directory | undefined;

@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly boundMs?: number;
   /** How many sessions live at the same time. */
   readonly actors?: number;
+  /** How many sessions live, connected, from the beginning to the end. */
+  readonly residents?: number;
   readonly mutant?: Mutant;
   /** How long all is left alone before the first fault and after the last. */
   readonly calmMs?: number;
@@ -34,7 +36,7 @@ export interface RunOptions {
 
 /** Runs the cluster under load while things go wrong, and checks what happened. Seeded: the same seed, the same faults. */
 export async function runHistory(options: RunOptions): Promise<Verdict & { readonly history: History }> {
-  const { seed, boundMs = 2_000, actors = 30, calmMs = 8_000, learningMs = 60_000 } = options;
+  const { seed, boundMs = 2_000, actors = 30, residents = 0, calmMs = 8_000, learningMs = 60_000 } = options;
   const random = createRandom(seed);
   const history = createHistory();
   const now = () => performance.now();
@@ -48,7 +50,7 @@ export async function runHistory(options: RunOptions): Promise<Verdict & { reado
       learningMs,
       now,
     });
-    const finished = workload.run(actors);
+    const finished = workload.run(actors, residents);
 
     await pause(calmMs);
     await letThingsGoWrong({ cluster, random: random.fork(), boundMs, history }, options, now);

