@@ -247,6 +247,13 @@ export async function createWorkload(
     history.incidents.push(`P2: the client of session ${subject.sessionId} never learned of its end`);
   }
 
+  /** Waits until a client has learned of its session's end; one that is never told gives up some day, which is noted. */
+  async function untilTold(connected: Promise<void>, giveUp: () => void): Promise<void> {
+    const overdue = setTimeout(giveUp, learningMs);
+    await connected;
+    clearTimeout(overdue);
+  }
+
   /** One session, from its beginning to long after its end. */
   async function live(choices: Random): Promise<void> {
     const subject = await begin(choices);
@@ -277,9 +284,7 @@ export async function createWorkload(
     );
     // Nobody knows whether the revocation was committed: once more, until it is certain.
     if (isInDoubt) await endForCertain(subject);
-    const overdue = setTimeout(learned.resolve, learningMs);
-    await connected;
-    clearTimeout(overdue);
+    await untilTold(connected, learned.resolve);
   }
 
   /** A session of somebody whom nobody else ends. */
@@ -290,9 +295,7 @@ export async function createWorkload(
     const connected = stayConnected(choices, subject, learned.promise);
     await stopping.promise;
     await endForCertain(subject);
-    const overdue = setTimeout(learned.resolve, learningMs);
-    await connected;
-    clearTimeout(overdue);
+    await untilTold(connected, learned.resolve);
   }
 
   async function endForCertain({ sessionId }: Subject): Promise<void> {
