@@ -61,7 +61,8 @@ export async function createWorkload(
   // Connections that a fault ends: whoever uses one is told by the query.
   sql.on("error", () => {});
   sql.on("connect", (client) => client.on("error", () => {}));
-  const { people, passwordHashes } = await createPeople(sql);
+  const passwordHashes = await hashPassword();
+  const people = await createPeople(sql, USERS, passwordHashes[0]);
   let isStopping = false;
   const stopping = Promise.withResolvers<void>();
 
@@ -312,7 +313,7 @@ export async function createWorkload(
         while (!isStopping) await live(choices);
       };
       const acting = Array.from({ length: actors }, () => act(random.fork()));
-      const { people: theirs } = await createPeople(sql, residents);
+      const theirs = await createPeople(sql, residents, passwordHashes[0]);
       await Promise.all([...acting, ...theirs.map((person) => reside(random.fork(), person))]);
     },
     stop() {
@@ -323,12 +324,13 @@ export async function createWorkload(
   };
 }
 
-async function createPeople(
-  sql: pg.Pool,
-  count = USERS,
-): Promise<{ readonly people: readonly Person[]; readonly passwordHashes: readonly string[] }> {
+/** Twice, with different salts. */
+async function hashPassword(): Promise<readonly [string, string]> {
   const passwords = await createPasswordHasher({ memoryKib: 19_456, passes: 2, lanes: 1 });
-  const passwordHashes = [await passwords.hash(PASSWORD), await passwords.hash(PASSWORD)];
+  return [await passwords.hash(PASSWORD), await passwords.hash(PASSWORD)];
+}
+
+async function createPeople(sql: pg.Pool, count: number, passwordHash: string): Promise<readonly Person[]> {
   const people = Array.from({ length: count }, () => {
     const id = randomUUID();
     return { id, email: `${id}@example.com` };
@@ -337,10 +339,10 @@ async function createPeople(
     await sql.query("INSERT INTO users (id, email, name, password_hash) VALUES ($1, $2, 'Ann', $3)", [
       id,
       email,
-      passwordHashes[0],
+      passwordHash,
     ]);
   }
-  return { people, passwordHashes };
+  return people;
 }
 
 /** The token of the administrator, whose session nobody ends. */
