@@ -1,47 +1,35 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { logIn, logInByCookie, signUp } from "../kit/client.ts";
 import { eventually } from "../kit/deadline.ts";
-import { removeFolder, temporaryFolder } from "../kit/folders.ts";
+import { startNginx } from "../kit/nginx.ts";
 import { ADMIN, startTestNode } from "../kit/node.ts";
 import { freePort } from "../kit/postgres-server.ts";
+import { findProgram } from "../kit/program.ts";
 
 const EXAMPLE = join(import.meta.dirname, "../../docs/examples/nginx-auth-request");
-const NGINX = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"].find(existsSync);
-const isMissing = NGINX === undefined && !process.env["CI"];
-if (isMissing) process.stderr.write("\nSKIPPED: no nginx here, so auth_request is NOT tested.\n\n");
+const NGINX = findProgram("nginx", "auth_request is");
 
 /** Runs nginx with the example's configuration until the test has finished; gives back where it listens. */
-async function startNginx(login: string, app: string): Promise<string> {
-  const folder = await temporaryFolder("nginx");
-  onTestFinished(() => removeFolder(folder));
+async function startProxy(login: string, app: string): Promise<string> {
   const port = await freePort();
-  const config = (await readFile(join(EXAMPLE, "nginx.conf"), "utf8"))
-    .replace("/run/nginx.pid", join(folder, "nginx.pid"))
-    .replace("/var/log/nginx/error.log", join(folder, "error.log"))
-    .replace("listen 8080", `listen 127.0.0.1:${port}`)
-    .replace("127.0.0.1:4000", new URL(login).host)
-    .replace("127.0.0.1:5000", new URL(app).host);
-  await writeFile(join(folder, "nginx.conf"), config);
-  const args = ["-p", folder, "-c", join(folder, "nginx.conf"), "-g", "daemon off;"];
-  const nginx = spawn(NGINX ?? "nginx", args, { stdio: "inherit" });
-  onTestFinished(async () => {
-    if (nginx.exitCode !== null) return;
-    nginx.kill("SIGTERM");
-    await once(nginx, "close");
-  });
   const url = `http://127.0.0.1:${port}`;
-  await eventually("nginx answers", () =>
-    fetch(url).then(
-      () => true,
-      () => false,
-    ),
-  );
+  await startNginx(NGINX, {
+    configFile: join(EXAMPLE, "nginx.conf"),
+    instead: {
+      "listen 8080": `listen 127.0.0.1:${port}`,
+      "127.0.0.1:4000": new URL(login).host,
+      "127.0.0.1:5000": new URL(app).host,
+    },
+    isUp: () =>
+      fetch(url).then(
+        () => true,
+        () => false,
+      ),
+  });
   return url;
 }
 
@@ -56,11 +44,11 @@ async function startApp(): Promise<string> {
   return /http:\S+/.exec(String(line))?.[0] ?? "";
 }
 
-describe.skipIf(isMissing)("nginx with auth_request", () => {
+describe.skipIf(NGINX.isMissing)("nginx with auth_request", () => {
   test("lets a live session through with who it is, and stops it right after the revocation", async () => {
     const node = await startTestNode("postgres", { settings: { TRUST_PROXY: "loopback" } });
     onTestFinished(() => node.stop());
-    const url = await startNginx(node.url, await startApp());
+    const url = await startProxy(node.url, await startApp());
     expect((await fetch(url)).status).toBe(401);
 
     const user = await signUp(url);

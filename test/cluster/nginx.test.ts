@@ -1,24 +1,21 @@
-import { execFile, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { request } from "node:https";
 import { join } from "node:path";
-import process from "node:process";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import WebSocket from "ws";
 import { LoginDocument, SessionRevokedDocument } from "../../src/client/generated/graphql.ts";
 import { createTestDatabase, type TestDatabase } from "../kit/databases.ts";
-import { eventually, within } from "../kit/deadline.ts";
+import { within } from "../kit/deadline.ts";
 import { removeFolder, temporaryFolder } from "../kit/folders.ts";
+import { startNginx } from "../kit/nginx.ts";
 import { ADMIN, startTestNode, type TestNode } from "../kit/node.ts";
 import { freePort } from "../kit/postgres-server.ts";
+import { findProgram } from "../kit/program.ts";
 
 const CONFIG = join(import.meta.dirname, "../../docs/deployment/nginx.conf");
-const NGINX = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"].find(existsSync);
-const isMissing = NGINX === undefined && !process.env["CI"];
-if (isMissing)
-  process.stderr.write("\nSKIPPED: no nginx here, so the deployment behind it is NOT tested.\n\n");
+const NGINX = findProgram("nginx", "the deployment behind it is");
 
 interface Proxy {
   readonly port: number;
@@ -26,60 +23,33 @@ interface Proxy {
 }
 
 /** Runs nginx with the documented configuration, for these nodes, until the test has finished. */
-async function startNginx(nodes: readonly TestNode[]): Promise<Proxy> {
-  const folder = await temporaryFolder("nginx");
+async function startProxy(nodes: readonly TestNode[]): Promise<Proxy> {
+  const folder = await temporaryFolder("certificate");
   onTestFinished(() => removeFolder(folder));
   const [key, certificate] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
   await promisify(execFile)("openssl", [
     ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"],
-    ...[
-      "-subj",
-      "/CN=localhost",
-      "-addext",
-      "subjectAltName=DNS:localhost",
-      "-keyout",
-      key,
-      "-out",
-      certificate,
-    ],
+    ...["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
+    ...["-keyout", key, "-out", certificate],
   ]);
-  const port = await freePort();
-  const config = (await readFile(CONFIG, "utf8"))
-    .replace("/run/nginx.pid", join(folder, "nginx.pid"))
-    .replace("/var/log/nginx/error.log", join(folder, "error.log"))
-    .replace("worker_connections 20000", "worker_connections 512")
-    .replace("/etc/ssl/login.example.com.pem", certificate)
-    .replace("/etc/ssl/login.example.com.key", key)
-    .replace("listen 443 ssl", `listen 127.0.0.1:${port} ssl`)
-    .replace("server_name login.example.com", "server_name localhost")
-    .replace(/127\.0\.0\.1:400(\d)/g, (_all, number) => new URL(nodes[Number(number) - 1]?.url ?? "").host);
-  await writeFile(join(folder, "nginx.conf"), config);
-  const nginx = spawn(
-    NGINX ?? "nginx",
-    ["-p", folder, "-c", join(folder, "nginx.conf"), "-g", "daemon off;"],
-    {
-      stdio: ["ignore", "ignore", "pipe"],
+  const proxy = { port: await freePort(), ca: await readFile(certificate, "utf8") };
+  const upstreams = nodes.map(({ url }, index) => [`127.0.0.1:400${index + 1}`, new URL(url).host]);
+  await startNginx(NGINX, {
+    configFile: CONFIG,
+    instead: {
+      "worker_connections 20000": "worker_connections 512",
+      "/etc/ssl/login.example.com.pem": certificate,
+      "/etc/ssl/login.example.com.key": key,
+      "listen 443 ssl": `listen 127.0.0.1:${proxy.port} ssl`,
+      "server_name login.example.com": "server_name localhost",
+      ...Object.fromEntries(upstreams),
     },
-  );
-  let said = "";
-  nginx.stderr.on("data", (chunk) => {
-    said += chunk;
+    isUp: () =>
+      post(proxy, "{ __typename }").then(
+        ({ status }) => status === 200,
+        () => false,
+      ),
   });
-  const ended = new Promise<never>((_resolve, reject) =>
-    nginx.once("close", () => reject(new Error(`nginx ended: ${said}`))),
-  );
-  ended.catch(() => {});
-  onTestFinished(async () => {
-    nginx.kill("SIGTERM");
-    await ended.catch(() => {});
-  });
-  const proxy = { port, ca: await readFile(certificate, "utf8") };
-  const isUp = () =>
-    post(proxy, "{ __typename }").then(
-      ({ status }) => status === 200,
-      () => false,
-    );
-  await Promise.race([ended, eventually("nginx answers", isUp)]);
   return proxy;
 }
 
@@ -122,7 +92,7 @@ function post(
   });
 }
 
-describe.skipIf(isMissing)("three nodes behind nginx, round robin, with TLS", () => {
+describe.skipIf(NGINX.isMissing)("three nodes behind nginx, round robin, with TLS", () => {
   let database: TestDatabase;
   beforeAll(async () => {
     database = await createTestDatabase("postgres");
@@ -139,7 +109,7 @@ describe.skipIf(isMissing)("three nodes behind nginx, round robin, with TLS", ()
       nodes.push(node);
       onTestFinished(() => node.stop());
     }
-    const proxy = await startNginx(nodes);
+    const proxy = await startProxy(nodes);
 
     const login = await post(proxy, String(LoginDocument), { variables: { input: ADMIN } });
     expect(login.cookie).toMatch(/^__Host-Http-session=lls_\w+; .*Secure/);

@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -13,12 +12,11 @@ import { eventually, within } from "../kit/deadline.ts";
 import { removeFolder, temporaryFolder } from "../kit/folders.ts";
 import { startTestNode, type TestNode } from "../kit/node.ts";
 import { freePort } from "../kit/postgres-server.ts";
+import { findProgram } from "../kit/program.ts";
 import { subscribeByWebSocket } from "../kit/subscriber.ts";
 
 const DOCUMENTATION = join(import.meta.dirname, "../../docs/deployment.md");
-const PGBOUNCER = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"].find(existsSync);
-const isMissing = PGBOUNCER === undefined && !process.env["CI"];
-if (isMissing) process.stderr.write("\nSKIPPED: no PgBouncer here, so nodes behind it are NOT tested.\n\n");
+const PGBOUNCER = findProgram("pgbouncer", "nodes behind it are");
 
 /** Fewer than there are clients, so that they do share. */
 const SHARED_CONNECTIONS = 3;
@@ -47,7 +45,7 @@ default_pool_size = ${SHARED_CONNECTIONS}
 ${documented}`,
   );
   const asUser = process.getuid?.() === 0 ? ["-u", "postgres"] : [];
-  const child = spawn(PGBOUNCER ?? "pgbouncer", [...asUser, file], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(PGBOUNCER.path, [...asUser, file], { stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
   child.stderr.on("data", (chunk) => {
     said += chunk;
@@ -90,7 +88,7 @@ async function startNodes(
   return Promise.all([start(), start()]);
 }
 
-describe.skipIf(isMissing)(
+describe.skipIf(PGBOUNCER.isMissing)(
   "nodes behind PgBouncer, which shares its connections between transactions",
   () => {
     test("push revocations over LISTEN_DATABASE_URL, and each is said to be whose it is", async () => {
