@@ -67,7 +67,7 @@ describe.skipIf(hasNoChromium)("the dashboard in Chromium", () => {
   test.each(LOOKS)("has no accessibility violation for a user, %s", async (name, look) => {
     const page = await openPage(await openBrowser(browser, look), node.url);
     await signIn(page, user);
-    await page.getByText("This device").waitFor();
+    await page.getByText("This device", { exact: true }).waitFor();
     await takePicture(page, `devices ${name}`);
     await expectNoViolation(page, "Your devices");
     await page.getByRole("button", { name: "Change password" }).click();
@@ -137,8 +137,8 @@ describe.skipIf(hasNoChromium)("the dashboard in Chromium", () => {
     await page.keyboard.type(user.password);
     await page.keyboard.press("Enter");
     // Before it is known which others there are, the button is off and takes no focus.
-    await page.getByText("This device").waitFor();
-    const button = page.getByRole("button", { name: "Log out all others" });
+    const button = page.getByRole("button", { name: "Log out all others", disabled: false });
+    await button.waitFor();
     await button.focus();
     await page.keyboard.press("Enter");
     await page.getByRole("dialog").waitFor();

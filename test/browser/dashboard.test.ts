@@ -43,7 +43,7 @@ describe.skipIf(hasNoChromium)("the dashboard in Chromium", () => {
     await passwordOf(page).fill(password);
     await page.getByLabel("Password once more").fill(password);
     await page.getByRole("button", { name: "Sign up" }).click();
-    await page.getByText("This device").waitFor();
+    await page.getByText("This device", { exact: true }).waitFor();
     expect(await page.getByText("Chrome on Linux").count()).toBe(1);
   });
 
@@ -95,7 +95,7 @@ describe.skipIf(hasNoChromium)("the dashboard in Chromium", () => {
     await dialog.getByLabel("New password").fill("a new password");
     await dialog.getByRole("button", { name: "Change password" }).click();
     await dialog.waitFor({ state: "detached" });
-    expect(await page.getByText("This device").count()).toBe(1);
+    expect(await page.getByText("This device", { exact: true }).count()).toBe(1);
     await logIn(node.url, { email: user.email, password: "a new password" });
   });
 
@@ -122,7 +122,7 @@ describe.skipIf(hasNoChromium)("the dashboard in Chromium", () => {
     const token = tokenIn(await mails.find(user.email, "New sign-in to your account"));
     const page = await open(`/report-session#token=${token}`);
     await page.getByRole("button", { name: "End that session now" }).waitFor();
-    expect(await stolen.getByText("This device").count()).toBe(1);
+    expect(await stolen.getByText("This device", { exact: true }).count()).toBe(1);
     await page.getByRole("button", { name: "End that session now" }).click();
     await page.getByText("That session has ended").waitFor();
     await stolen.getByText("reported as not yours").waitFor();

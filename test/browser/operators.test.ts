@@ -52,7 +52,7 @@ describe.skipIf(hasNoChromium)("the operators' pages in Chromium", () => {
     const first = await openPage(context, node.url);
     await signIn(first, user);
     const second = await openPage(context, node.url);
-    await second.getByText("This device").waitFor();
+    await second.getByText("This device", { exact: true }).waitFor();
 
     const admin = await openAsAdmin();
     await goToUser(admin, user);
